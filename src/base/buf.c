@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/must.h"
+#include "base/text.h"
+
+void buf_init(struct buf *buf, size_t limit)
+{
+    *buf = (struct buf){.limit = limit};
+}
+
+void buf_deinit(struct buf *buf)
+{
+    free(buf->ptr);
+    *buf = (struct buf){.limit = buf->limit};
+}
+
+static int fail(struct buf *buf)
+{
+    buf->has_failed = true;
+    return -1;
+}
+
+static int grow(struct buf *buf, size_t needed)
+{
+    if (buf->limit != 0 && needed > buf->limit)
+        return fail(buf);
+    size_t cap = buf->cap < 128 ? 128 : buf->cap;
+    while (cap < needed) {
+        if (cap > SIZE_MAX / 2)
+            return fail(buf);
+        cap *= 2;
+    }
+    if (buf->limit != 0 && cap > buf->limit)
+        cap = buf->limit;
+    char *ptr = realloc(buf->ptr, cap);
+    if (ptr == NULL)
+        return fail(buf);
+    buf->ptr = ptr;
+    buf->cap = cap;
+    return 0;
+}
+
+int buf_reserve(struct buf *buf, size_t more)
+{
+    if (more > SIZE_MAX - buf->len)
+        return fail(buf);
+    size_t needed = buf->len + more;
+    if (needed <= buf->cap)
+        return 0;
+    return grow(buf, needed);
+}
+
+int buf_append(struct buf *buf, const void *ptr, size_t len)
+{
+    if (len == 0)
+        return 0;
+    if (buf_reserve(buf, len) != 0)
+        return -1;
+    memcpy(buf->ptr + buf->len, ptr, len);
+    buf->len += len;
+    return 0;
+}
+
+int buf_append_bytes(struct buf *buf, struct bytes bytes)
+{
+    return buf_append(buf, bytes.ptr, bytes.len);
+}
+
+int buf_append_text(struct buf *buf, const char *text)
+{
+    return buf_append(buf, text, strlen(text));
+}
+
+int buf_append_char(struct buf *buf, char c)
+{
+    return buf_append(buf, &c, 1);
+}
+
+int buf_append_u64(struct buf *buf, uint64_t value)
+{
+    char digits[TEXT_U64_MAX];
+    return buf_append(buf, digits, text_from_u64(digits, value));
+}
+
+int buf_append_i64(struct buf *buf, int64_t value)
+{
+    char digits[TEXT_U64_MAX];
+    return buf_append(buf, digits, text_from_i64(digits, value));
+}
+
+int buf_printf(struct buf *buf, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (len < 0 || buf_reserve(buf, (size_t)len + 1) != 0)
+        return fail(buf);
+    va_start(args, format);
+    vsnprintf(buf->ptr + buf->len, (size_t)len + 1, format, args);
+    va_end(args);
+    buf->len += (size_t)len;
+    return 0;
+}
+
+void buf_consume(struct buf *buf, size_t len)
+{
+    must(len <= buf->len);
+    buf->len -= len;
+    if (buf->len > 0)
+        memmove(buf->ptr, buf->ptr + len, buf->len);
+}

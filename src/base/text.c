@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+/* ---- integers ---- */
+
+size_t text_from_u64(char *out, uint64_t value)
+{
+    char digits[TEXT_U64_MAX];
+    size_t n = 0;
+    do {
+        digits[n++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    for (size_t i = 0; i < n; i++)
+        out[i] = digits[n - 1 - i];
+    return n;
+}
+
+size_t text_from_i64(char *out, int64_t value)
+{
+    if (value >= 0)
+        return text_from_u64(out, (uint64_t)value);
+    out[0] = '-';
+    return 1 + text_from_u64(out + 1, -(uint64_t)value);
+}
+
+bool text_to_u64(struct bytes text, uint64_t *out)
+{
+    if (text.len == 0)
+        return false;
+    uint64_t value = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned digit = (unsigned char)text.ptr[i] - '0';
+        if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, digit, &value))
+            return false;
+    }
+    *out = value;
+    return true;
+}
+
+bool text_to_i64(struct bytes text, int64_t *out)
+{
+    bool is_negative = text.len > 0 && text.ptr[0] == '-';
+    if (is_negative)
+        text = bytes_of(text.ptr + 1, text.len - 1);
+    uint64_t value;
+    if (!text_to_u64(text, &value) || value > (uint64_t)INT64_MAX + (is_negative ? 1 : 0))
+        return false;
+    *out = (int64_t)(is_negative ? -value : value);
+    return true;
+}
+
+/* ---- doubles ---- */
+
+/* Nearly all coordinates have at most 7 decimals: print the scaled integer when
+ * it gives back the same double (both operands exact, one correctly rounded
+ * division), and leave the rest to printf. */
+static size_t decimal_from_double(char *out, double value)
+{
+    double scaled = value * 1e7;
+    if (!(fabs(scaled) < 9e15))
+        return 0;
+    int64_t integer = llrint(scaled);
+    if ((double)integer / 1e7 != value || (integer == 0 && signbit(value)))
+        return 0;
+    size_t n = 0;
+    if (integer < 0) {
+        out[n++] = '-';
+        integer = -integer;
+    }
+    n += text_from_u64(out + n, (uint64_t)integer / 10000000u);
+    uint64_t fraction = (uint64_t)integer % 10000000u;
+    if (fraction == 0)
+        return n;
+    out[n++] = '.';
+    for (uint64_t place = 1000000u; fraction != 0; place /= 10) {
+        out[n++] = (char)('0' + fraction / place);
+        fraction %= place;
+    }
+    return n;
+}
+
+size_t text_from_double(char *out, double value)
+{
+    size_t n = decimal_from_double(out, value);
+    if (n > 0)
+        return n;
+    char text[TEXT_DOUBLE_MAX];
+    for (int digits = 15; digits <= 17; digits++) {
+        n = (size_t)snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    memcpy(out, text, n);
+    return n;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static size_t skip_digits(struct bytes text, size_t i)
+{
+    while (i < text.len && is_digit(text.ptr[i]))
+        i++;
+    return i;
+}
+
+/* RFC 8259 section 6. */
+static bool is_json_number(struct bytes text)
+{
+    size_t i = text.len > 0 && text.ptr[0] == '-';
+    size_t end = skip_digits(text, i);
+    if (end == i || (text.ptr[i] == '0' && end > i + 1))
+        return false;
+    i = end;
+    if (i < text.len && text.ptr[i] == '.') {
+        end = skip_digits(text, i + 1);
+        if (end == i + 1)
+            return false;
+        i = end;
+    }
+    if (i < text.len && (text.ptr[i] == 'e' || text.ptr[i] == 'E')) {
+        i++;
+        if (i < text.len && (text.ptr[i] == '+' || text.ptr[i] == '-'))
+            i++;
+        end = skip_digits(text, i);
+        if (end == i)
+            return false;
+        i = end;
+    }
+    return i == text.len;
+}
+
+bool text_to_double(struct bytes text, double *out)
+{
+    if (!is_json_number(text))
+        return false;
+    char small[64];
+    if (text.len < sizeof small) {
+        memcpy(small, text.ptr, text.len);
+        small[text.len] = '\0';
+        *out = strtod(small, NULL);
+        return true;
+    }
+    char *copy = bytes_dup_text(text);
+    if (copy == NULL)
+        return false;
+    *out = strtod(copy, NULL);
+    free(copy);
+    return true;
+}
+
+/* ---- times (RFC 3339) ---- */
+
+/* Days since 1970-01-01 of a civil date and back: the algorithms of Howard
+ * Hinnant, "chrono-Compatible Low-Level Date Algorithms". */
+static int64_t days_from_civil(int64_t year, unsigned month, unsigned day)
+{
+    year -= month <= 2;
+    int64_t era = (year >= 0 ? year : year - 399) / 400;
+    unsigned year_of_era = (unsigned)(year - era * 400);
+    unsigned day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    unsigned day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    return era * 146097 + day_of_era - 719468;
+}
+
+static void civil_from_days(int64_t days, unsigned *year, unsigned *month, unsigned *day)
+{
+    days += 719468;
+    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+    unsigned day_of_era = (unsigned)(days - era * 146097);
+    unsigned year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    unsigned shifted = (5 * day_of_year + 2) / 153;
+    *day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    *month = shifted < 10 ? shifted + 3 : shifted - 9;
+    *year = (unsigned)(year_of_era + era * 400 + (*month <= 2));
+}
+
+static char *put_digits(char *out, unsigned value, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--) {
+        out[i] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    return out + digits;
+}
+
+static const int64_t MS_PER_DAY = 86400000;
+static const int64_t TIME_MIN_MS = INT64_C(-62167219200000); /* 0000-01-01T00:00:00.000Z */
+static const int64_t TIME_MAX_MS = INT64_C(253402300799999); /* 9999-12-31T23:59:59.999Z */
+
+size_t text_from_time_ms(char *out, int64_t time_ms)
+{
+    if (time_ms < TIME_MIN_MS)
+        time_ms = TIME_MIN_MS;
+    if (time_ms > TIME_MAX_MS)
+        time_ms = TIME_MAX_MS;
+    int64_t days = time_ms / MS_PER_DAY;
+    int64_t of_day = time_ms % MS_PER_DAY;
+    if (of_day < 0) {
+        of_day += MS_PER_DAY;
+        days--;
+    }
+    unsigned ms = (unsigned)of_day;
+    unsigned year, month, day;
+    civil_from_days(days, &year, &month, &day);
+    char *p = put_digits(out, year, 4);
+    *p++ = '-';
+    p = put_digits(p, month, 2);
+    *p++ = '-';
+    p = put_digits(p, day, 2);
+    *p++ = 'T';
+    p = put_digits(p, ms / 3600000, 2);
+    *p++ = ':';
+    p = put_digits(p, ms / 60000 % 60, 2);
+    *p++ = ':';
+    p = put_digits(p, ms / 1000 % 60, 2);
+    *p++ = '.';
+    p = put_digits(p, ms % 1000, 3);
+    *p++ = 'Z';
+    return (size_t)(p - out);
+}
+
+/* Reads exactly `digits` digits at *i. */
+static bool take_digits(struct bytes text, size_t *i, int digits, unsigned *out)
+{
+    *out = 0;
+    for (int n = 0; n < digits; n++, ++*i) {
+        if (*i >= text.len || !is_digit(text.ptr[*i]))
+            return false;
+        *out = *out * 10 + (unsigned)(text.ptr[*i] - '0');
+    }
+    return true;
+}
+
+static bool take_char(struct bytes text, size_t *i, const char *any_of)
+{
+    if (*i >= text.len || text.ptr[*i] == '\0' || strchr(any_of, text.ptr[*i]) == NULL)
+        return false;
+    ++*i;
+    return true;
+}
+
+static unsigned days_in_month(unsigned year, unsigned month)
+{
+    static const unsigned char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return month == 2 && is_leap ? 29 : days[month - 1];
+}
+
+static bool take_date(struct bytes text, size_t *i, int64_t *days)
+{
+    unsigned year, month, day;
+    if (!take_digits(text, i, 4, &year) || !take_char(text, i, "-") ||
+        !take_digits(text, i, 2, &month) || !take_char(text, i, "-") ||
+        !take_digits(text, i, 2, &day))
+        return false;
+    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month))
+        return false;
+    *days = days_from_civil(year, month, day);
+    return true;
+}
+
+static bool take_fraction_ms(struct bytes text, size_t *i, unsigned *ms)
+{
+    *ms = 0;
+    if (*i >= text.len || text.ptr[*i] != '.')
+        return true;
+    size_t start = ++*i;
+    *i = skip_digits(text, start);
+    for (size_t n = 0; n < 3; n++)
+        *ms = *ms * 10 + (start + n < *i ? (unsigned)(text.ptr[start + n] - '0') : 0);
+    return *i > start;
+}
+
+static bool take_clock(struct bytes text, size_t *i, int64_t *of_day_ms)
+{
+    unsigned hour, minute, second, ms;
+    if (!take_digits(text, i, 2, &hour) || !take_char(text, i, ":") ||
+        !take_digits(text, i, 2, &minute) || !take_char(text, i, ":") ||
+        !take_digits(text, i, 2, &second) || !take_fraction_ms(text, i, &ms))
+        return false;
+    *of_day_ms = ((hour * INT64_C(60) + minute) * 60 + second) * 1000 + ms;
+    return hour < 24 && minute < 60 && second <= 60;
+}
+
+static bool take_offset_ms(struct bytes text, size_t *i, int64_t *offset_ms)
+{
+    *offset_ms = 0;
+    if (take_char(text, i, "Zz"))
+        return true;
+    bool is_west = *i < text.len && text.ptr[*i] == '-';
+    unsigned hour, minute;
+    if (!take_char(text, i, "+-") || !take_digits(text, i, 2, &hour) || !take_char(text, i, ":") ||
+        !take_digits(text, i, 2, &minute))
+        return false;
+    *offset_ms = (hour * INT64_C(60) + minute) * 60000 * (is_west ? -1 : 1);
+    return hour < 24 && minute < 60;
+}
+
+bool text_to_time_ms(struct bytes text, int64_t *out)
+{
+    size_t i = 0;
+    int64_t days, of_day_ms, offset_ms;
+    if (!take_date(text, &i, &days) || !take_char(text, &i, "Tt ") ||
+        !take_clock(text, &i, &of_day_ms) || !take_offset_ms(text, &i, &offset_ms))
+        return false;
+    *out = days * MS_PER_DAY + of_day_ms - offset_ms;
+    return i == text.len;
+}
+
+/* ---- settings' units ---- */
+
+struct unit {
+    const char *name;
+    int64_t factor;
+};
+
+static bool scale(struct bytes text, const struct unit *units, size_t count, int64_t *out)
+{
+    size_t i = skip_digits(text, 0);
+    if (i < text.len && text.ptr[i] == '.')
+        i = skip_digits(text, i + 1);
+    double number;
+    if (!text_to_double(bytes_of(text.ptr, i), &number))
+        return false;
+    struct bytes name = bytes_trim(bytes_of(text.ptr + i, text.len - i));
+    for (size_t u = 0; u < count; u++) {
+        if (!bytes_equal_text(name, units[u].name))
+            continue;
+        double value = number * (double)units[u].factor;
+        if (value >= 9.2e18)
+            return false;
+        *out = llrint(value);
+        return true;
+    }
+    return false;
+}
+
+bool text_to_duration_ns(struct bytes text, int64_t *out)
+{
+    static const struct unit units[] = {
+        {"ns", 1},
+        {"us", NS_PER_US},
+        {"ms", NS_PER_MS},
+        {"s", NS_PER_S},
+        {"m", 60 * NS_PER_S},
+        {"h", 3600 * NS_PER_S},
+        {"d", 86400 * NS_PER_S},
+    };
+    if (bytes_equal_text(text, "0")) {
+        *out = 0;
+        return true;
+    }
+    return scale(text, units, sizeof units / sizeof units[0], out);
+}
+
+bool text_to_size_bytes(struct bytes text, int64_t *out)
+{
+    static const struct unit units[] = {
+        {"", 1},
+        {"B", 1},
+        {"k", INT64_C(1) << 10},
+        {"K", INT64_C(1) << 10},
+        {"KiB", INT64_C(1) << 10},
+        {"M", INT64_C(1) << 20},
+        {"MiB", INT64_C(1) << 20},
+        {"G", INT64_C(1) << 30},
+        {"GiB", INT64_C(1) << 30},
+        {"T", INT64_C(1) << 40},
+        {"TiB", INT64_C(1) << 40},
+    };
+    return scale(text, units, sizeof units / sizeof units[0], out);
+}
+
+/* ---- hex, UTF-8, distance ---- */
+
+size_t text_from_hex(char *out, const void *ptr, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *p = ptr;
+    for (size_t i = 0; i < len; i++) {
+        out[2 * i] = digits[p[i] >> 4];
+        out[2 * i + 1] = digits[p[i] & 15];
+    }
+    return 2 * len;
+}
+
+static int hex_digit(char c)
+{
+    if (is_digit(c))
+        return c - '0';
+    char folded = (char)(c | 0x20);
+    return folded >= 'a' && folded <= 'f' ? folded - 'a' + 10 : -1;
+}
+
+bool text_to_hex_bytes(struct bytes text, void *out, size_t out_len)
+{
+    if (text.len != 2 * out_len)
+        return false;
+    unsigned char *p = out;
+    for (size_t i = 0; i < out_len; i++) {
+        int high = hex_digit(text.ptr[2 * i]);
+        int low = hex_digit(text.ptr[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        p[i] = (unsigned char)(high << 4 | low);
+    }
+    return true;
+}
+
+/* Length of the sequence that starts at p, 0 when it is not well-formed
+ * (Unicode 15, table 3-7). */
+static size_t utf8_sequence(const unsigned char *p, size_t len)
+{
+    static const struct {
+        unsigned char first_low, first_high, second_low, second_high, len;
+    } rows[] = {
+        {0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3}, {0xE1, 0xEC, 0x80, 0xBF, 3},
+        {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3}, {0xF0, 0xF0, 0x90, 0xBF, 4},
+        {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4},
+    };
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        if (p[0] < rows[r].first_low || p[0] > rows[r].first_high)
+            continue;
+        if (len < rows[r].len || p[1] < rows[r].second_low || p[1] > rows[r].second_high)
+            return 0;
+        for (size_t i = 2; i < rows[r].len; i++)
+            if ((p[i] & 0xC0) != 0x80)
+                return 0;
+        return rows[r].len;
+    }
+    return 0;
+}
+
+bool text_is_utf8(struct bytes text)
+{
+    const unsigned char *p = (const unsigned char *)text.ptr;
+    size_t i = 0;
+    while (i < text.len) {
+        uint64_t word;
+        if (text.len - i >= sizeof word) {
+            memcpy(&word, p + i, sizeof word);
+            if ((word & UINT64_C(0x8080808080808080)) == 0) {
+                i += sizeof word;
+                continue;
+            }
+        }
+        if (p[i] < 0x80) {
+            i++;
+            continue;
+        }
+        size_t len = utf8_sequence(p + i, text.len - i);
+        if (len == 0)
+            return false;
+        i += len;
+    }
+    return true;
+}
+
+static size_t smallest(size_t a, size_t b, size_t c)
+{
+    size_t least = a < b ? a : b;
+    return least < c ? least : c;
+}
+
+size_t text_distance(const char *a, const char *b)
+{
+    enum { LONGEST = 63 };
+    size_t a_len = strnlen(a, LONGEST);
+    size_t b_len = strnlen(b, LONGEST);
+    size_t d[LONGEST + 1][LONGEST + 1];
+    for (size_t i = 0; i <= a_len; i++)
+        d[i][0] = i;
+    for (size_t j = 0; j <= b_len; j++)
+        d[0][j] = j;
+    for (size_t i = 1; i <= a_len; i++) {
+        for (size_t j = 1; j <= b_len; j++) {
+            size_t change = a[i - 1] != b[j - 1];
+            d[i][j] = smallest(d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + change);
+            bool is_swap = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (is_swap && d[i - 2][j - 2] + 1 < d[i][j])
+                d[i][j] = d[i - 2][j - 2] + 1;
+        }
+    }
+    return d[a_len][b_len];
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counters, gauges and histograms, declared once in metrics.def. A counter
+ * costs an addition to this thread's own shard: no lock, no look-up by string.
+ * A scrape sums the shards. */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+enum metric {
+#define METRIC(id, type, name, help, label, values) id,
+#include "observe/metrics.def"
+#undef METRIC
+    METRIC_COUNT
+};
+
+/* For a metric whose label values are not in metrics.def ("@": they belong to a
+ * layer to the right, as rejection reasons do): give their names once, at start,
+ * before any thread adds to it. The array must stay; at most 64. */
+void metrics_label_values(enum metric id, const char *const *values, unsigned count);
+
+/* Counters and gauges. `label` is an index below the metric's number of label
+ * values (metrics.def), 0 for a metric without label. */
+void metrics_add(enum metric id, unsigned label, int64_t amount);
+/* Histograms of durations: value in nanoseconds. Others: a plain number. */
+void metrics_observe(enum metric id, unsigned label, int64_t value);
+/* The same value `times` times. */
+void metrics_observe_many(enum metric id, unsigned label, int64_t value, uint64_t times);
+
+/* A gauge or counter whose labels are only known at run time (topic, partition,
+ * group, path): ask once, keep the pointer, set it from any thread. Labels are
+ * Prometheus text: topic="gpscoords",partition="0". Lives until the end of the
+ * process; asking again with equal labels gives the same series. Never make
+ * labels of what came over the wire. */
+struct metric_series;
+struct metric_series *metrics_series(enum metric id, const char *labels);
+void metric_series_set(struct metric_series *series, int64_t value);
+void metric_series_add(struct metric_series *series, int64_t amount);
+
+/* Called at each scrape, on the scraping thread, to refresh gauges
+ * (process figures, sizes). At most 32. */
+void metrics_on_scrape(void (*refresh)(void *context), void *context);
+void metrics_off_scrape(void (*refresh)(void *context), void *context);
+
+/* Sum over the shards, for progress lines and tests. */
+int64_t metrics_value(enum metric id, unsigned label);
+/* The q-quantile (0..1) of a histogram from its buckets, in its unit. */
+int64_t metrics_quantile(enum metric id, unsigned label, double q);
+
+/* Prometheus text format 0.0.4. */
+int metrics_print_prometheus(struct buf *out);
+/* The reference page (Markdown). */
+int metrics_print_reference(struct buf *out);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings of the store's database (module "sink"). */
+#pragma once
+
+#include <stdint.h>
+
+#include "config/schema.h"
+
+enum sink_kind { SINK_SQLITE, SINK_MEMORY };
+
+struct sink_config {
+    int kind;             /* enum sink_kind */
+    const char *data_dir; /* the database lies in <data_dir>/store; from --data */
+    int64_t span_ns;      /* received time that one file covers */
+    int64_t retention_ns; /* 0 = keep for ever */
+    int64_t batch_rows;
+    int64_t batch_bytes;
+    int64_t batch_age_ns;
+    int64_t merge_interval_ns;
+};
+
+extern const struct config_module sink_module;

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A database back end: writes packets so that writing them again changes
+ * nothing (the identity is the key), and finds them. registry.c lists them;
+ * memory.c is the template; all pass tests/contract/test_sink.c. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "vehicle/packet.h"
+
+struct sink;
+
+struct sink_row {
+    struct packet packet;   /* borrowed; complete with identity, category, received_ns */
+    struct bytes canonical; /* its canonical bytes */
+};
+
+enum sink_verdict {
+    SINK_STORED,    /* all durable (new or known before) */
+    SINK_RETRY,     /* try the same batch again later */
+    SINK_RECONNECT, /* close, open, then try again */
+    SINK_POISON,    /* row `poison_index` can never be stored; the others were not written */
+};
+
+struct sink_write_result {
+    size_t stored;     /* new rows */
+    size_t duplicates; /* rows whose identity was there before, or twice in the batch */
+    size_t conflicts;  /* same (vehicle, order), other content: kept, both */
+    size_t poison_index;
+};
+
+struct sink_query {
+    struct bytes vehicle; /* empty: all vehicles (find only pages through by vehicle) */
+    int64_t from_ms;      /* event time >= from_ms */
+    int64_t to_ms;        /* event time <  to_ms */
+};
+
+/* Opaque place in a result; zeroed = its beginning. Survives the process. */
+struct sink_cursor {
+    uint8_t bytes[64];
+    bool is_end;
+};
+
+/* false stops the walk (the cursor stands after this row). */
+typedef bool (*sink_row_fn)(void *context, const struct sink_row *row);
+
+/* Open for writing (one process) or reading only (any number, while another
+ * process writes). `kind`: "sqlite", "memory". `where`: the data folder. */
+struct sink_config;
+int sink_open(struct sink **out, const struct sink_config *config, bool is_read_only,
+              struct error *err);
+void sink_close(struct sink *sink);
+
+/* One thread at a time. `result` is filled on STORED and POISON; err otherwise. */
+enum sink_verdict sink_write(struct sink *sink, const struct sink_row *rows, size_t count,
+                             struct sink_write_result *result, struct error *err);
+
+/* Rows of the query in order of (vehicle, time, identity), at most limit, from
+ * *cursor on; *cursor moves. Rows are valid in the callback only. Short read
+ * transactions: a long walk is many pages. */
+int sink_find(struct sink *sink, const struct sink_query *query, struct sink_cursor *cursor,
+              size_t limit, sink_row_fn fn, void *context, struct error *err);
+/* Each vehicle's newest row (by order, then received), in order of vehicle. */
+int sink_latest(struct sink *sink, struct sink_cursor *cursor, size_t limit, sink_row_fn fn,
+                void *context, struct error *err);
+/* Rows of the query (vehicle empty: all). */
+int sink_count(struct sink *sink, const struct sink_query *query, uint64_t *out, struct error *err);

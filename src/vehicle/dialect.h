@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A dialect: a client protocol's way to write a packet. One file each under
+ * dialect/, one line in dialect/registry.c. Pure functions. */
+#pragma once
+
+#include "vehicle/packet.h"
+
+struct dialect {
+    enum packet_dialect id;   /* travels in the `mc` header: never renumbered */
+    const char *name;         /* "obu", "envelope": as in category rules and the canonical packet */
+    const char *ingest_topic; /* default; configurable at the gateway */
+};
+
+/* NULL-terminated; and one by id or name (NULL when unknown). */
+extern const struct dialect *const dialect_registry[];
+const struct dialect *dialect_by_id(enum packet_dialect id);
+const struct dialect *dialect_by_name(struct bytes name);
+
+/* Splits a message into packets: a JSON object, an array of them, or lines of
+ * them (blank lines skipped; a line may itself be an array). A broken element
+ * does not hide those after it when the split can go on: lines always, array
+ * elements where the syntax allows. */
+struct message_iter {
+    struct bytes rest;
+    unsigned state; /* private */
+};
+void message_iter_init(struct message_iter *iter, struct bytes message);
+enum message_step { MESSAGE_END, MESSAGE_PACKET, MESSAGE_REJECT };
+/* MESSAGE_PACKET: *one is a candidate (not checked yet). MESSAGE_REJECT: one
+ * element that can't be a packet; *reject says why. Each of both counts as one
+ * packet of the ack protocol. A message without any is one REASON_EMPTY. */
+enum message_step message_next(struct message_iter *iter, struct bytes *one, struct reject *reject);
+
+/* Decode one packet's bytes, whatever its dialect (sniffed). Sets all but
+ * identity, order (unless HAS_SEQ or HAS_TIME), received_ns, category, flags.
+ * Strict JSON in full. true, or false with *reject filled. The scratch and
+ * `one` back the packet's views. */
+bool dialect_decode(struct packet_scratch *scratch, struct bytes one, struct packet *packet,
+                    struct reject *reject);
+
+/* Fill received_ns, time_ms (when the car gave none), order and identity.
+ * `assigned_order` is used when the car neither numbered nor timed the packet. */
+void packet_identify(struct packet *packet, int64_t received_ns, uint64_t assigned_order);

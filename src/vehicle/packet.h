@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The packet: what a car sent, decoded. A value of borrowed views: they point
+ * into the bytes it was decoded from and into the scratch that decoded it, and
+ * live until either is used again. One thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "vehicle/reason.h"
+
+enum {
+    PACKET_VEHICLE_MAX = 64,  /* bytes (contracts: identity) */
+    PACKET_IDENTITY_LEN = 24, /* H64(vehicle) | order64 | H64(content), big-endian */
+    PACKET_SIGNALS_MAX = 4096,
+    PACKET_DEPTH_MAX = 64,
+};
+
+struct packet_identity {
+    uint8_t bytes[PACKET_IDENTITY_LEN];
+};
+
+/* Which of the optional fields are there. */
+enum packet_field {
+    PACKET_HAS_TIME = 1 << 0, /* event time, by the car's clock */
+    PACKET_HAS_LAT = 1 << 1,
+    PACKET_HAS_LON = 1 << 2,
+    PACKET_HAS_SPEED = 1 << 3,
+    PACKET_HAS_HEADING = 1 << 4,
+    PACKET_HAS_ALTITUDE = 1 << 5,
+    PACKET_HAS_ACCURACY = 1 << 6,
+    PACKET_HAS_SEQ = 1 << 7, /* order holds (epoch, seq) */
+};
+
+enum packet_dialect { DIALECT_NONE = 0, DIALECT_OBU = 1, DIALECT_ENVELOPE = 2 };
+
+enum signal_type { SIGNAL_NULL, SIGNAL_BOOL, SIGNAL_NUMBER, SIGNAL_STRING, SIGNAL_EMPTY };
+
+/* A signal: a value found at a path. Object keys are joined by '.', array
+ * elements by their index; a '.' or '\\' inside a key is written with a '\\'
+ * before it, so that paths are unique. `raw` is the value's JSON text as sent
+ * (a string with its quotes and escapes): numbers keep every digit.
+ * SIGNAL_EMPTY is {} or []. */
+struct signal {
+    struct bytes path;
+    struct bytes raw;
+    enum signal_type type;
+};
+
+struct packet {
+    struct bytes vehicle;
+    struct packet_identity identity;
+    uint64_t order;      /* identity's order64 */
+    int64_t time_ms;     /* event time, ms since 1970 UTC; the received time when !HAS_TIME */
+    int64_t received_ns; /* at the gateway */
+    uint32_t fields;     /* enum packet_field */
+    uint32_t epoch, seq; /* when PACKET_HAS_SEQ */
+    double lat, lon;     /* degrees WGS84; as sent, maybe out of range */
+    double speed_ms;     /* m/s */
+    double heading_deg;  /* clockwise from north */
+    double altitude_m;
+    double accuracy_m;
+    struct bytes type; /* envelope's type, the category hint; else empty */
+    struct bytes id;   /* envelope's id; else empty */
+    enum packet_dialect dialect;
+    struct bytes category;  /* set by the handler; else empty */
+    struct bytes flags[16]; /* names set by rules */
+    size_t flag_count;
+    const struct signal *signals;
+    size_t signal_count;
+    struct bytes original; /* the single packet's bytes */
+};
+
+/* Why decoding failed: `detail` is one sentence for the sender. */
+struct reject {
+    enum reason reason;
+    char detail[160];
+};
+
+/* Scratch of one thread that decodes: owns the signals' array, unescaped text
+ * and the templates learnt. Reused for each packet. */
+struct packet_scratch;
+struct packet_scratch *packet_scratch_new(void);
+void packet_scratch_free(struct packet_scratch *scratch);
+
+/* A number signal as double (inf when beyond); false when it is no number. */
+bool signal_number(const struct signal *signal, double *out);
+const struct signal *packet_find_signal(const struct packet *packet, struct bytes path);
