@@ -109,6 +109,76 @@ int buf_printf(struct buf *buf, const char *format, ...)
     return 0;
 }
 
+/* What must not stand as it is in a JSON string; C1 controls and DEL are legal
+ * there, but a terminal may obey them. */
+static void append_json_control(struct buf *buf, unsigned code)
+{
+    static const char short_forms[32] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r',
+    };
+    if (code < 32 && short_forms[code] != 0) {
+        char text[2] = {'\\', short_forms[code]};
+        buf_append(buf, text, 2);
+        return;
+    }
+    buf_printf(buf, "\\u%04x", code);
+}
+
+static size_t append_json_special(struct buf *buf, struct bytes text)
+{
+    unsigned char first = (unsigned char)text.ptr[0];
+    if (first == '"' || first == '\\') {
+        char escaped[2] = {'\\', text.ptr[0]};
+        buf_append(buf, escaped, 2);
+        return 1;
+    }
+    if (first < 0x20 || first == 0x7f) {
+        append_json_control(buf, first);
+        return 1;
+    }
+    size_t len = text_utf8_len(text);
+    if (len == 0) {
+        buf_append_text(buf, "\xEF\xBF\xBD");
+        return 1;
+    }
+    if (first == 0xC2 && (unsigned char)text.ptr[1] < 0xA0)
+        append_json_control(buf, (unsigned char)text.ptr[1]);
+    else
+        buf_append(buf, text.ptr, len);
+    return len;
+}
+
+static bool is_json_plain(char c)
+{
+    unsigned char u = (unsigned char)c;
+    return u >= 0x20 && u < 0x7f && c != '"' && c != '\\';
+}
+
+int buf_append_json(struct buf *buf, struct bytes text)
+{
+    size_t start_len = buf->len;
+    bool had_failed = buf->has_failed;
+    buf->has_failed = false;
+    buf_append_char(buf, '"');
+    while (text.len > 0 && !buf->has_failed) {
+        size_t run = 0;
+        while (run < text.len && is_json_plain(text.ptr[run]))
+            run++;
+        buf_append(buf, text.ptr, run);
+        text = bytes_of(text.ptr + run, text.len - run);
+        if (text.len == 0)
+            break;
+        size_t used = append_json_special(buf, text);
+        text = bytes_of(text.ptr + used, text.len - used);
+    }
+    buf_append_char(buf, '"');
+    bool is_whole = !buf->has_failed;
+    if (!is_whole)
+        buf->len = start_len;
+    buf->has_failed = had_failed || !is_whole;
+    return is_whole ? 0 : -1;
+}
+
 void buf_consume(struct buf *buf, size_t len)
 {
     must(len <= buf->len);

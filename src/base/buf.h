@@ -31,6 +31,9 @@ int buf_append_char(struct buf *buf, char c);
 int buf_append_u64(struct buf *buf, uint64_t value); /* decimal */
 int buf_append_i64(struct buf *buf, int64_t value);
 int buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* As a JSON string with its quotes (RFC 8259 section 7): control characters
+ * escaped, bytes that are not UTF-8 replaced by U+FFFD, one each. */
+int buf_append_json(struct buf *buf, struct bytes text);
 
 /* Drop the first len bytes (len <= buf->len); what remains moves to the front. */
 void buf_consume(struct buf *buf, size_t len);

@@ -444,6 +444,14 @@ static size_t utf8_sequence(const unsigned char *p, size_t len)
     return 0;
 }
 
+size_t text_utf8_len(struct bytes text)
+{
+    const unsigned char *p = (const unsigned char *)text.ptr;
+    if (text.len == 0)
+        return 0;
+    return p[0] < 0x80 ? 1 : utf8_sequence(p, text.len);
+}
+
 bool text_is_utf8(struct bytes text)
 {
     const unsigned char *p = (const unsigned char *)text.ptr;

@@ -41,6 +41,9 @@ bool text_to_size_bytes(struct bytes text, int64_t *out);
 bool text_to_hex_bytes(struct bytes text, void *out, size_t out_len); /* exactly out_len bytes */
 
 bool text_is_utf8(struct bytes text); /* RFC 3629: no surrogates, no overlong forms */
+/* Bytes of the well-formed character that `text` begins with (1-4); 0 when what
+ * stands there is none, or nothing. */
+size_t text_utf8_len(struct bytes text);
 
 /* Damerau-Levenshtein distance, capped: for «did you mean». */
 size_t text_distance(const char *a, const char *b);

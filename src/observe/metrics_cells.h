@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where the metrics' figures lie: shared by metrics.c, which counts, and
+ * metrics_print.c, which shows. Nobody else includes it.
+ *
+ * Every metric owns `labels` × `stride` cells of 64 bits at the same place in
+ * each shard. A counter or gauge has one cell a label; a histogram has one a
+ * bucket, one for what lies beyond the last bound, and the sum.
+ *
+ * Buckets: the first holds all up to `unit`; then each doubling up to
+ * unit << octaves is cut in four equal parts, so that a quantile read from them
+ * is off by less than a tenth. Only bounds at doublings are printed. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "observe/metrics.h"
+
+struct metric_info {
+    enum metric_type type;
+    const char *name;
+    const char *help;
+    const char *label;
+    const char *values;
+};
+extern const struct metric_info metric_infos[];
+
+enum { METRIC_PARTS = 4 }; /* of a doubling */
+
+struct metric_buckets {
+    int64_t unit;
+    unsigned octaves;
+    unsigned printed_every; /* doublings between printed bounds */
+    double divisor;         /* stored units in one printed unit */
+};
+
+struct metric_series {
+    struct metric_series *_Atomic next;
+    enum metric id;
+    _Atomic int64_t value;
+    char labels[];
+};
+
+bool metric_is_series(enum metric id);
+const struct metric_buckets *metric_buckets(enum metric id);
+/* Buckets between the sum and the last: one more is the one without bound. */
+unsigned metric_bucket_count(enum metric id);
+/* The inclusive upper bound of bucket i, in stored units. */
+int64_t metric_bucket_bound(enum metric id, unsigned bucket);
+
+unsigned metric_label_count(enum metric id);
+/* Its i-th label value; lives for ever. */
+struct bytes metric_label_value(enum metric id, unsigned i);
+/* Index of the metric's first cell for this label. */
+size_t metric_cell(enum metric id, unsigned label);
+/* All cells summed over the shards, on the heap; NULL without memory. */
+int64_t *metrics_snapshot(void);
+/* The first of all run-time series, newest first. */
+const struct metric_series *metric_series_first(void);
+/* Runs the registered refreshers. */
+void metrics_refresh(void);

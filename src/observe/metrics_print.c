@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Prometheus text format, version 0.0.4:
+ * https://prometheus.io/docs/instrumenting/exposition_formats/ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "base/version.h"
+#include "observe/metrics.h"
+#include "observe/metrics_cells.h"
+#include "observe/process.h"
+
+#define PREFIX "motorcade_"
+
+static const char *type_name(enum metric_type type)
+{
+    static const char *const names[] = {
+        [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
+    return names[type];
+}
+
+static void append_number(struct buf *out, double value)
+{
+    char text[TEXT_DOUBLE_MAX];
+    buf_append(out, text, text_from_double(text, value));
+}
+
+/* {label="value"}, {label="value",le="0.5"}, {le="+Inf"} or nothing. */
+static void print_labels(struct buf *out, enum metric id, unsigned label, const char *le)
+{
+    const char *name = metric_infos[id].label;
+    if (name == NULL && le == NULL)
+        return;
+    buf_append_char(out, '{');
+    if (name != NULL) {
+        struct bytes value = metric_label_value(id, label);
+        buf_printf(out, "%s=\"%.*s\"%s", name, (int)value.len, value.ptr, le != NULL ? "," : "");
+    }
+    if (le != NULL)
+        buf_printf(out, "le=\"%s\"", le);
+    buf_append_char(out, '}');
+}
+
+static void print_bucket(struct buf *out, enum metric id, unsigned label, const char *le,
+                         int64_t below)
+{
+    buf_printf(out, PREFIX "%s_bucket", metric_infos[id].name);
+    print_labels(out, id, label, le);
+    buf_printf(out, " %lld\n", (long long)below);
+}
+
+static void print_histogram(struct buf *out, enum metric id, unsigned label, const int64_t *cells)
+{
+    const struct metric_buckets *buckets = metric_buckets(id);
+    unsigned bounded = metric_bucket_count(id);
+    int64_t count = 0;
+    for (unsigned i = 0; i < bounded; i++) {
+        count += cells[i];
+        if (i % (METRIC_PARTS * buckets->printed_every) != 0)
+            continue;
+        char le[TEXT_DOUBLE_MAX + 1];
+        le[text_from_double(le, (double)metric_bucket_bound(id, i) / buckets->divisor)] = '\0';
+        print_bucket(out, id, label, le, count);
+    }
+    count += cells[bounded];
+    print_bucket(out, id, label, "+Inf", count);
+    buf_printf(out, PREFIX "%s_sum", metric_infos[id].name);
+    print_labels(out, id, label, NULL);
+    buf_append_char(out, ' ');
+    append_number(out, (double)cells[bounded + 1] / buckets->divisor);
+    buf_printf(out, "\n" PREFIX "%s_count", metric_infos[id].name);
+    print_labels(out, id, label, NULL);
+    buf_printf(out, " %lld\n", (long long)count);
+}
+
+static void print_value(struct buf *out, enum metric id, unsigned label, int64_t value)
+{
+    buf_printf(out, PREFIX "%s", metric_infos[id].name);
+    print_labels(out, id, label, NULL);
+    buf_printf(out, " %lld\n", (long long)value);
+}
+
+static void print_head(struct buf *out, enum metric id)
+{
+    const struct metric_info *info = &metric_infos[id];
+    buf_printf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", info->name, info->help,
+               info->name, type_name(info->type));
+}
+
+static void print_series(struct buf *out, enum metric id)
+{
+    bool has_head = false;
+    for (const struct metric_series *s = metric_series_first(); s != NULL; s = s->next) {
+        if (s->id != id)
+            continue;
+        if (!has_head)
+            print_head(out, id);
+        has_head = true;
+        const char *open = s->labels[0] != '\0' ? "{" : "";
+        const char *close = s->labels[0] != '\0' ? "}" : "";
+        buf_printf(out, PREFIX "%s%s%s%s %lld\n", metric_infos[id].name, open, s->labels, close,
+                   (long long)s->value);
+    }
+}
+
+static void print_metric(struct buf *out, enum metric id, const int64_t *cells)
+{
+    unsigned labels = metric_label_count(id);
+    if (metric_is_series(id)) {
+        print_series(out, id);
+        return;
+    }
+    if (labels == 0) /* label values not given yet */
+        return;
+    print_head(out, id);
+    for (unsigned label = 0; label < labels; label++) {
+        const int64_t *own = cells + metric_cell(id, label);
+        if (metric_infos[id].type == METRIC_HISTOGRAM)
+            print_histogram(out, id, label, own);
+        else
+            print_value(out, id, label, own[0]);
+    }
+}
+
+int metrics_print_prometheus(struct buf *out)
+{
+    int64_t start_ns = clock_monotonic_ns();
+    size_t start_len = out->len;
+    metrics_refresh();
+    int64_t *cells = metrics_snapshot();
+    if (cells == NULL)
+        return -1;
+    for (enum metric id = 0; id < METRIC_COUNT; id++)
+        print_metric(out, id, cells);
+    free(cells);
+    buf_printf(out,
+               "# HELP " PREFIX "build_info What is running: always 1.\n"
+               "# TYPE " PREFIX "build_info gauge\n" PREFIX
+               "build_info{version=\"%s\",compiler=\"%s\"} 1\n",
+               version_text(), version_compiler());
+    process_print_prometheus(out);
+    metrics_observe(METRIC_SCRAPE_BYTES, 0, (int64_t)(out->len - start_len));
+    metrics_observe(METRIC_SCRAPE_SECONDS, 0, clock_monotonic_ns() - start_ns);
+    return out->has_failed ? -1 : 0;
+}
+
+int metrics_print_reference(struct buf *out)
+{
+    buf_append_text(out, "| metric | type | labels | meaning |\n|---|---|---|---|\n");
+    for (enum metric id = 0; id < METRIC_COUNT; id++) {
+        const struct metric_info *info = &metric_infos[id];
+        const char *label = info->label == NULL ? "" : info->label;
+        if (metric_is_series(id))
+            label = "(at run time)";
+        buf_printf(out, "| `" PREFIX "%s` | %s | %s | %s |\n", info->name, type_name(info->type),
+                   label, info->help);
+    }
+    return out->has_failed ? -1 : 0;
+}
