@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* max_ahead: the event time is not too far after the record was received. */
+#include "base/clock.h"
+#include "vehicle/rule/age.h"
+
+struct max_ahead {
+    int64_t limit_ns;
+};
+
+static const struct rule_setting settings[] = {
+    {"limit", RULE_SETTING_DURATION, offsetof(struct max_ahead, limit_ns), true, NULL,
+     "how long after the record was received the event may lie; no event time passes"},
+    {0},
+};
+
+static int compile(const struct yaml_node *node, const void *check, struct rule_test *test,
+                   struct error *err)
+{
+    (void)node, (void)err;
+    const struct max_ahead *max_ahead = check;
+    test->form = RULE_AGE;
+    test->mask = PACKET_HAS_TIME;
+    test->age_low_ms = -(max_ahead->limit_ns / NS_PER_MS);
+    test->age_high_ms = INT64_MAX;
+    return 0;
+}
+
+static void explain(const void *check, const struct packet *packet,
+                    const struct rule_context *context, char *out, size_t cap)
+{
+    const struct max_ahead *max_ahead = check;
+    int64_t age_ms = rule_age_ms(packet, context);
+    rule_age_explain(packet, age_ms == INT64_MIN ? INT64_MAX : -age_ms, "after",
+                     max_ahead->limit_ns / NS_PER_MS, out, cap);
+}
+
+const struct rule_kind rule_max_ahead = {
+    .name = "max_ahead",
+    .help = "The event time lies at most `limit` after the record was received.",
+    .example = "{id: ahead, kind: max_ahead, limit: 24h}",
+    .reason = REASON_RULE_MAX_AHEAD,
+    .settings = settings,
+    .check_size = sizeof(struct max_ahead),
+    .compile = compile,
+    .explain = explain,
+};

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a loaded ruleset does; how it is loaded stands in ruleset_load.c. */
+#include "vehicle/ruleset.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "vehicle/rule/age.h"
+#include "vehicle/ruleset_private.h"
+
+struct ruleset *ruleset_ref(struct ruleset *ruleset)
+{
+    atomic_fetch_add_explicit(&ruleset->refs, 1, memory_order_relaxed);
+    return ruleset;
+}
+
+void ruleset_unref(struct ruleset *ruleset)
+{
+    if (ruleset == NULL || atomic_fetch_sub_explicit(&ruleset->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < ruleset->document_count; i++)
+        yaml_free(ruleset->documents[i]);
+    free(ruleset->documents);
+    rule_arena_deinit(&ruleset->arena);
+    free(ruleset);
+}
+
+uint64_t ruleset_hash(const struct ruleset *ruleset)
+{
+    return ruleset->hash;
+}
+
+size_t ruleset_category_count(const struct ruleset *ruleset)
+{
+    return ruleset->category_count;
+}
+
+struct bytes ruleset_category_name(const struct ruleset *ruleset, size_t category)
+{
+    return ruleset->categories[category].name;
+}
+
+size_t ruleset_rule_count(const struct ruleset *ruleset)
+{
+    return ruleset->rule_count;
+}
+
+const struct rule *ruleset_rule(const struct ruleset *ruleset, size_t index)
+{
+    return ruleset->rules[index];
+}
+
+/* ---- deciding ---- */
+
+static size_t find_category(const struct ruleset *ruleset, const struct packet *packet)
+{
+    size_t i = 0;
+    while (i + 1 < ruleset->category_count &&
+           !predicate_holds(&ruleset->categories[i].match, packet))
+        i++;
+    return i;
+}
+
+/* The hot loop's body. The order of the cases is that of how often they occur. */
+static inline bool passes(const struct rule_test *test, const struct packet *packet,
+                          const struct rule_context *context, int64_t age_ms)
+{
+    switch ((enum rule_form)test->form) {
+    case RULE_NUMBER: {
+        double number = *(const double *)(const void *)((const char *)packet + test->offset);
+        return (packet->fields & test->mask) == 0 || (number >= test->low && number <= test->high);
+    }
+    case RULE_PRESENT:
+        return (packet->fields & test->mask) == test->mask;
+    case RULE_AGE:
+        return (packet->fields & test->mask) == 0 ||
+               (age_ms >= test->age_low_ms && age_ms <= test->age_high_ms);
+    case RULE_CALL:
+        return test->rule->kind->run(test->rule->check, packet, context);
+    }
+    return false;
+}
+
+static void set_flag(struct packet *packet, struct bytes flag)
+{
+    for (size_t i = 0; i < packet->flag_count; i++)
+        if (bytes_equal(packet->flags[i], flag))
+            return;
+    packet->flags[packet->flag_count++] = flag;
+}
+
+/* Room ends in the middle of a character: take it off. */
+static void trim_utf8(char *text, size_t cap)
+{
+    size_t len = strlen(text);
+    if (len + 1 < cap)
+        return;
+    while (len > 0 && !text_is_utf8(bytes_of(text, len)))
+        text[--len] = '\0';
+}
+
+static void explain(const struct rule *rule, const struct packet *packet,
+                    const struct rule_context *context, struct decision *out)
+{
+    char words[RULESET_DETAIL_MAX - 80]; /* the id always fits behind */
+    rule->kind->explain(rule->check, packet, context, words, sizeof words);
+    trim_utf8(words, sizeof words);
+    snprintf(out->detail, sizeof out->detail, "%s (rule %s)", words, rule->id.ptr);
+    out->reason = rule->kind->reason;
+}
+
+enum verdict ruleset_apply(const struct ruleset *ruleset, struct packet *packet,
+                           const struct rule_context *context, struct decision *out)
+{
+    out->category = find_category(ruleset, packet);
+    out->failed_count = 0;
+    const struct category *category = &ruleset->categories[out->category];
+    packet->category = category->name;
+    packet->flag_count = 0;
+    int64_t age_ms = rule_age_ms(packet, context);
+    const struct rule_test *end = category->tests + category->test_count;
+    for (const struct rule_test *test = category->tests; test < end; test++) {
+        if (passes(test, packet, context, age_ms))
+            continue;
+        out->failed[out->failed_count++] = test->rule;
+        switch ((enum rule_action)test->action) {
+        case RULE_FLAG:
+            set_flag(packet, test->rule->flag);
+            break;
+        case RULE_DEAD_LETTER:
+            explain(test->rule, packet, context, out);
+            return VERDICT_DEAD_LETTER;
+        case RULE_DROP:
+            return VERDICT_DROP;
+        }
+    }
+    return out->failed_count == 0 ? VERDICT_PASS : VERDICT_FLAG;
+}
+
+/* ---- topics ---- */
+
+int ruleset_topic(const struct ruleset *ruleset, const char *ingest, size_t category,
+                  char out[TOPIC_NAME_MAX + 1], struct error *err)
+{
+    const char *suffix = category == ruleset->category_count
+                             ? "dead-letters"
+                             : ruleset->categories[category].name.ptr;
+    int len = snprintf(out, TOPIC_NAME_MAX + 1, "%s.%s", ingest, suffix);
+    if (len < 0 || len > TOPIC_NAME_MAX)
+        return error_set(err, ERROR_CONFIG, "the topic '%s.%s' is longer than %d bytes", ingest,
+                         suffix, TOPIC_NAME_MAX);
+    return 0;
+}
+
+int ruleset_topics(const struct ruleset *ruleset, const char *const *ingest, size_t ingest_count,
+                   bool with_dead_letters, struct topic_list *out, struct error *err)
+{
+    size_t each = ruleset->category_count + (with_dead_letters ? 1 : 0);
+    *out = (struct topic_list){.names = calloc(ingest_count * each + 1, sizeof *out->names)};
+    if (out->names == NULL)
+        return error_set(err, ERROR_MEMORY, "no memory for topics' names");
+    for (size_t i = 0; i < ingest_count; i++) {
+        for (size_t c = 0; c < each; c++) {
+            if (ruleset_topic(ruleset, ingest[i], c, out->names[out->count++], err) == 0)
+                continue;
+            topic_list_deinit(out);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+void topic_list_deinit(struct topic_list *list)
+{
+    free(list->names);
+    *list = (struct topic_list){0};
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A ruleset: the categories of packets and the rules of each, compiled from
+ * YAML once into flat tables, then immutable and shared by reference count
+ * between threads. The format: docs/reference/rules.md.
+ *
+ *   rules:        common: run for every packet, before its category's own
+ *   categories:   in this order, the first that matches wins; `other` is last
+ *                 and needs no match
+ *
+ * Whoever loads a new ruleset swaps it in only when loading succeeded: a bad
+ * file leaves the old one in force. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "vehicle/packet.h"
+#include "vehicle/rule/rule.h"
+
+enum {
+    RULESET_CATEGORIES_MAX = 64, /* `other` included */
+    RULESET_RULES_MAX = 1024,
+    RULESET_TEXT_MAX = 4 << 20, /* bytes of one file */
+    RULESET_DETAIL_MAX = 256,
+    TOPIC_NAME_MAX = 100,
+};
+
+struct ruleset;
+
+/* Errors are ERROR_CONFIG with file:line:column; on success *out has one
+ * reference. */
+int ruleset_load_file(struct ruleset **out, const char *path, struct error *err);
+/* All *.yaml of the folder in order of their names, as one ruleset. */
+int ruleset_load_dir(struct ruleset **out, const char *path, struct error *err);
+int ruleset_load_bytes(struct ruleset **out, const char *name, struct bytes text,
+                       struct error *err);
+/* What is compiled in: config/rules/default.yaml. */
+int ruleset_load_default(struct ruleset **out, struct error *err);
+struct bytes ruleset_default_text(void);
+/* A file, a folder, or "" for the default: what a setting holds. */
+int ruleset_load(struct ruleset **out, const char *path, struct error *err);
+
+struct ruleset *ruleset_ref(struct ruleset *ruleset);
+void ruleset_unref(struct ruleset *ruleset);
+
+/* H64 of the source texts: travels in `mc`. Never 0. */
+uint64_t ruleset_hash(const struct ruleset *ruleset);
+/* Categories in order; the last is `other`. */
+size_t ruleset_category_count(const struct ruleset *ruleset);
+struct bytes ruleset_category_name(const struct ruleset *ruleset, size_t category);
+size_t ruleset_rule_count(const struct ruleset *ruleset);
+const struct rule *ruleset_rule(const struct ruleset *ruleset, size_t index);
+
+/* ---- deciding ---- */
+
+enum verdict { VERDICT_PASS, VERDICT_FLAG, VERDICT_DEAD_LETTER, VERDICT_DROP };
+
+struct decision {
+    size_t category;
+    enum reason reason; /* of DEAD_LETTER */
+    /* Every rule that failed; the last is the one that decided DEAD_LETTER or DROP. */
+    const struct rule *failed[17];
+    size_t failed_count;
+    char detail[RULESET_DETAIL_MAX]; /* of DEAD_LETTER: one sentence; else not written */
+};
+
+/* Find the category, run its rules in order. Sets the packet's category and
+ * flags (they live with the ruleset). Any thread. */
+enum verdict ruleset_apply(const struct ruleset *ruleset, struct packet *packet,
+                           const struct rule_context *context, struct decision *out);
+
+/* ---- topics ---- */
+
+/* "<ingest>.<category>"; category == ruleset_category_count() names
+ * "<ingest>.dead-letters". An error when it would exceed TOPIC_NAME_MAX. */
+int ruleset_topic(const struct ruleset *ruleset, const char *ingest, size_t category,
+                  char out[TOPIC_NAME_MAX + 1], struct error *err);
+
+/* The closed set of what the handler writes: for each ingest topic each
+ * category's topic, in order, and its dead letters last. */
+struct topic_list {
+    char (*names)[TOPIC_NAME_MAX + 1];
+    size_t count;
+};
+int ruleset_topics(const struct ruleset *ruleset, const char *const *ingest, size_t ingest_count,
+                   bool with_dead_letters, struct topic_list *out, struct error *err);
+void topic_list_deinit(struct topic_list *list);
+
+/* The reference page (Markdown), from the kinds' own tables. */
+int ruleset_print_reference(struct buf *out);

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* YAML into a ruleset. Documents are taken in one after the other into a
+ * loader, then the tables are laid out: each category gets one array of tests,
+ * the common rules' first. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "vehicle/ruleset_private.h"
+
+enum { FILES_MAX = 256 };
+
+struct rule_list {
+    struct rule **items;
+    size_t count, cap;
+};
+
+struct loader {
+    struct ruleset *ruleset;
+    struct rule_list all;
+    struct rule_list common;
+    struct category categories[RULESET_CATEGORIES_MAX];
+    struct rule_list own[RULESET_CATEGORIES_MAX];
+    size_t category_count; /* without `other` */
+    struct category other;
+    struct rule_list other_own;
+    bool has_other;
+    uint64_t hashes[FILES_MAX];
+    size_t file_count;
+};
+
+static int no_memory(struct error *err)
+{
+    return error_set(err, ERROR_MEMORY, "no memory for a ruleset");
+}
+
+/* ---- rules ---- */
+
+static int list_add(struct rule_list *list, struct rule *rule)
+{
+    if (list->count == list->cap) {
+        size_t cap = list->cap == 0 ? 16 : list->cap * 2;
+        struct rule **items = realloc(list->items, cap * sizeof(struct rule *));
+        if (items == NULL)
+            return -1;
+        list->items = items;
+        list->cap = cap;
+    }
+    list->items[list->count++] = rule;
+    return 0;
+}
+
+static int check_unique(const struct loader *loader, const struct yaml_node *node,
+                        const struct rule *rule, struct error *err)
+{
+    for (size_t i = 0; i < loader->all.count; i++)
+        if (bytes_equal(loader->all.items[i]->id, rule->id))
+            return yaml_error(yaml_get(node, "id"), err, "two rules have the id '%s'",
+                              rule->id.ptr);
+    if (loader->all.count == RULESET_RULES_MAX)
+        return yaml_error(node, err, "more than %d rules", RULESET_RULES_MAX);
+    return 0;
+}
+
+static int take_rule(struct loader *loader, const struct yaml_node *node, struct rule_list *list,
+                     struct error *err)
+{
+    struct rule *rule = rule_alloc(&loader->ruleset->arena, sizeof *rule);
+    if (rule == NULL)
+        return no_memory(err);
+    if (rule_compile(node, &loader->ruleset->arena, rule, err) != 0 ||
+        check_unique(loader, node, rule, err) != 0)
+        return -1;
+    rule->index = (unsigned)loader->all.count;
+    rule->test.rule = rule;
+    if (list_add(&loader->all, rule) != 0 || list_add(list, rule) != 0)
+        return no_memory(err);
+    return 0;
+}
+
+static int take_rules(struct loader *loader, const struct yaml_node *node, struct rule_list *list,
+                      struct error *err)
+{
+    if (node == NULL || yaml_is_null(node))
+        return 0;
+    if (yaml_kind(node) != YAML_SEQUENCE)
+        return yaml_error(node, err, "rules must be a list");
+    for (size_t i = 0; i < yaml_count(node); i++)
+        if (take_rule(loader, yaml_item(node, i), list, err) != 0)
+            return -1;
+    return 0;
+}
+
+/* ---- categories ---- */
+
+static int twice(const struct yaml_node *node, const struct category *category, struct error *err)
+{
+    return yaml_error(yaml_get(node, "name"), err, "two categories have the name '%s'",
+                      category->name.ptr);
+}
+
+static int take_other(struct loader *loader, const struct yaml_node *node,
+                      const struct category *category, struct error *err)
+{
+    if (loader->has_other)
+        return twice(node, category, err);
+    loader->has_other = true;
+    return take_rules(loader, yaml_get(node, "rules"), &loader->other_own, err);
+}
+
+static int take_category(struct loader *loader, const struct yaml_node *node, struct error *err)
+{
+    struct category category;
+    if (category_compile(node, &loader->ruleset->arena, &category, err) != 0)
+        return -1;
+    if (bytes_equal_text(category.name, "other"))
+        return take_other(loader, node, &category, err);
+    for (size_t i = 0; i < loader->category_count; i++)
+        if (bytes_equal(loader->categories[i].name, category.name))
+            return twice(node, &category, err);
+    if (loader->category_count == RULESET_CATEGORIES_MAX - 1)
+        return yaml_error(node, err, "more than %d categories", RULESET_CATEGORIES_MAX - 1);
+    size_t i = loader->category_count++;
+    loader->categories[i] = category;
+    return take_rules(loader, yaml_get(node, "rules"), &loader->own[i], err);
+}
+
+static int take_categories(struct loader *loader, const struct yaml_node *node, struct error *err)
+{
+    if (node == NULL || yaml_is_null(node))
+        return 0;
+    if (yaml_kind(node) != YAML_SEQUENCE)
+        return yaml_error(node, err, "categories must be a list: their order decides");
+    for (size_t i = 0; i < yaml_count(node); i++)
+        if (take_category(loader, yaml_item(node, i), err) != 0)
+            return -1;
+    return 0;
+}
+
+/* ---- documents ---- */
+
+static int check_version(const struct yaml_node *root, struct error *err)
+{
+    const struct yaml_node *node = yaml_get(root, "version");
+    int64_t version = 1;
+    if (node != NULL && yaml_to_int(node, "version", &version, err) != 0)
+        return -1;
+    if (version != 1)
+        return yaml_error(node, err, "version %lld of rules is not known; this program reads 1",
+                          (long long)version);
+    return 0;
+}
+
+static int take_root(struct loader *loader, const struct yaml_node *root, struct error *err)
+{
+    static const char *const known[] = {"version", "rules", "categories", NULL};
+    if (yaml_kind(root) != YAML_MAPPING)
+        return yaml_error(root, err, "a ruleset is a mapping with rules and categories");
+    if (yaml_check_keys(root, known, err) != 0 || check_version(root, err) != 0)
+        return -1;
+    if (take_rules(loader, yaml_get(root, "rules"), &loader->common, err) != 0)
+        return -1;
+    return take_categories(loader, yaml_get(root, "categories"), err);
+}
+
+static int take_text(struct loader *loader, const char *name, struct bytes text, struct error *err)
+{
+    struct ruleset *ruleset = loader->ruleset;
+    if (text.len > RULESET_TEXT_MAX)
+        return error_set(err, ERROR_CONFIG, "%s: a ruleset of more than %d bytes", name,
+                         RULESET_TEXT_MAX);
+    struct yaml_document *document;
+    if (yaml_load_bytes(&document, name, text, err) != 0)
+        return -1;
+    ruleset->documents[ruleset->document_count++] = document;
+    loader->hashes[loader->file_count++] = hash64(text);
+    return take_root(loader, yaml_root(document), err);
+}
+
+static int read_file(const char *path, struct buf *out, struct error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return error_set_errno(err, ERROR_CONFIG, errno, "can't open the ruleset %s", path);
+    ssize_t got = 1;
+    while (got > 0 && out->len <= RULESET_TEXT_MAX) {
+        if (buf_reserve(out, 65536) != 0)
+            break;
+        got = read(fd, out->ptr + out->len, 65536);
+        if (got > 0)
+            out->len += (size_t)got;
+    }
+    int number = errno;
+    close(fd);
+    if (out->has_failed)
+        return no_memory(err);
+    if (got < 0)
+        return error_set_errno(err, ERROR_CONFIG, number, "can't read the ruleset %s", path);
+    return 0;
+}
+
+static int take_file(struct loader *loader, const char *path, struct error *err)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    int result = read_file(path, &text, err);
+    if (result == 0)
+        result = take_text(loader, path, buf_bytes(&text), err);
+    buf_deinit(&text);
+    return result;
+}
+
+/* ---- layout ---- */
+
+static int copy_tests(struct rule_test *tests, const struct rule_list *list)
+{
+    int flags = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        tests[i] = list->items[i]->test;
+        flags += list->items[i]->action == RULE_FLAG;
+    }
+    return flags;
+}
+
+static int lay_out(struct loader *loader, struct category *category, const struct rule_list *own,
+                   struct error *err)
+{
+    size_t count = loader->common.count + own->count;
+    struct rule_test *tests = rule_alloc(&loader->ruleset->arena, (count + 1) * sizeof *tests);
+    if (tests == NULL)
+        return no_memory(err);
+    int flags = copy_tests(tests, &loader->common);
+    flags += copy_tests(tests + loader->common.count, own);
+    if (flags > CATEGORY_FLAGS_MAX)
+        return error_set(err, ERROR_CONFIG,
+                         "category '%s' has %d rules that flag; a packet holds at most %d flags",
+                         category->name.ptr, flags, CATEGORY_FLAGS_MAX);
+    category->tests = tests;
+    category->test_count = count;
+    return 0;
+}
+
+static uint64_t hash_of(const struct loader *loader)
+{
+    uint64_t hash = loader->hashes[0];
+    if (loader->file_count > 1)
+        hash = hash64(
+            bytes_of((const char *)loader->hashes, loader->file_count * sizeof loader->hashes[0]));
+    return hash == 0 ? 1 : hash;
+}
+
+static int complete(struct loader *loader, struct error *err)
+{
+    struct ruleset *ruleset = loader->ruleset;
+    size_t count = loader->category_count + 1;
+    ruleset->categories = rule_alloc(&ruleset->arena, count * sizeof *ruleset->categories);
+    ruleset->rules = rule_alloc(&ruleset->arena, (loader->all.count + 1) * sizeof(struct rule *));
+    if (ruleset->categories == NULL || ruleset->rules == NULL)
+        return no_memory(err);
+    loader->other.name = BYTES("other");
+    for (size_t i = 0; i < count; i++) {
+        bool is_other = i + 1 == count;
+        ruleset->categories[i] = is_other ? loader->other : loader->categories[i];
+        const struct rule_list *own = is_other ? &loader->other_own : &loader->own[i];
+        if (lay_out(loader, &ruleset->categories[i], own, err) != 0)
+            return -1;
+    }
+    for (size_t i = 0; i < loader->all.count; i++)
+        ruleset->rules[i] = loader->all.items[i];
+    ruleset->category_count = count;
+    ruleset->rule_count = loader->all.count;
+    ruleset->hash = hash_of(loader);
+    return 0;
+}
+
+/* ---- a load as a whole ---- */
+
+static struct loader *loader_new(size_t files, struct error *err)
+{
+    struct loader *loader = calloc(1, sizeof *loader);
+    struct ruleset *ruleset = calloc(1, sizeof *ruleset);
+    struct yaml_document **documents = calloc(files + 1, sizeof(struct yaml_document *));
+    if (loader == NULL || ruleset == NULL || documents == NULL) {
+        free(loader);
+        free(ruleset);
+        free(documents);
+        no_memory(err);
+        return NULL;
+    }
+    atomic_init(&ruleset->refs, 1);
+    ruleset->documents = documents;
+    loader->ruleset = ruleset;
+    return loader;
+}
+
+/* Hands over the ruleset when all went well (result 0). */
+static int loader_finish(struct loader *loader, int result, struct ruleset **out, struct error *err)
+{
+    if (result == 0)
+        result = complete(loader, err);
+    if (result == 0)
+        *out = loader->ruleset;
+    else
+        ruleset_unref(loader->ruleset);
+    free(loader->all.items);
+    free(loader->common.items);
+    for (size_t i = 0; i < RULESET_CATEGORIES_MAX; i++)
+        free(loader->own[i].items);
+    free(loader->other_own.items);
+    free(loader);
+    return result;
+}
+
+int ruleset_load_bytes(struct ruleset **out, const char *name, struct bytes text, struct error *err)
+{
+    struct loader *loader = loader_new(1, err);
+    if (loader == NULL)
+        return -1;
+    return loader_finish(loader, take_text(loader, name, text, err), out, err);
+}
+
+int ruleset_load_file(struct ruleset **out, const char *path, struct error *err)
+{
+    struct loader *loader = loader_new(1, err);
+    if (loader == NULL)
+        return -1;
+    return loader_finish(loader, take_file(loader, path, err), out, err);
+}
+
+int ruleset_load_default(struct ruleset **out, struct error *err)
+{
+    return ruleset_load_bytes(out, "built-in rules", ruleset_default_text(), err);
+}
+
+/* ---- a folder ---- */
+
+static int is_yaml(const struct dirent *entry)
+{
+    size_t len = strlen(entry->d_name);
+    return entry->d_name[0] != '.' && len > 5 && strcmp(entry->d_name + len - 5, ".yaml") == 0;
+}
+
+/* By bytes: the order must not hang on the locale. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int take_entries(struct loader *loader, const char *path, struct dirent **entries, int count,
+                        struct error *err)
+{
+    if (count == 0 || count > FILES_MAX)
+        return error_set(err, ERROR_CONFIG, "%s: %d files *.yaml; between 1 and %d wanted", path,
+                         count, FILES_MAX);
+    for (int i = 0; i < count; i++) {
+        char file[4096];
+        int len = snprintf(file, sizeof file, "%s/%s", path, entries[i]->d_name);
+        if (len < 0 || (size_t)len >= sizeof file)
+            return error_set(err, ERROR_CONFIG, "%s: the path is too long", path);
+        if (take_file(loader, file, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int ruleset_load_dir(struct ruleset **out, const char *path, struct error *err)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(path, &entries, is_yaml, by_name);
+    if (count < 0)
+        return error_set_errno(err, ERROR_CONFIG, errno, "can't read the rules' folder %s", path);
+    struct loader *loader = loader_new((size_t)count, err);
+    int result = -1;
+    if (loader != NULL) {
+        result = take_entries(loader, path, entries, count, err);
+        result = loader_finish(loader, result, out, err);
+    }
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    free(entries);
+    return result;
+}
+
+int ruleset_load(struct ruleset **out, const char *path, struct error *err)
+{
+    if (path == NULL || path[0] == '\0')
+        return ruleset_load_default(out, err);
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return error_set_errno(err, ERROR_CONFIG, errno, "can't open the ruleset %s", path);
+    if (S_ISDIR(status.st_mode))
+        return ruleset_load_dir(out, path, err);
+    return ruleset_load_file(out, path, err);
+}

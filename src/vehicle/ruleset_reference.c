@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* docs/reference/rules.md: the kinds and fields come from their tables. */
+#include "vehicle/dialect.h"
+#include "vehicle/ruleset.h"
+
+static const char intro[] =
+    "# Rules\n"
+    "\n"
+    "<!-- Made from the tables in src/vehicle by the test unit/vehicle/ruleset_reference; to make "
+    "it again: MOTORCADE_UPDATE=1. -->\n"
+    "\n"
+    "A ruleset says which category a packet belongs to and what is checked of it. It is a YAML "
+    "file, or a folder whose `*.yaml` are read in order of their names as one. Without any, "
+    "`config/rules/default.yaml`, which is part of the program, is in force. A ruleset with a "
+    "mistake is refused as a whole, with file, line and column; the one in force stays.\n"
+    "\n"
+    "```yaml\n"
+    "version: 1\n"
+    "rules:                      # common: for every packet, first\n"
+    "  - {id: ahead, kind: max_ahead, limit: 24h}\n"
+    "categories:                 # the first that matches takes the packet\n"
+    "  - name: taxi\n"
+    "    match: {dialect: envelope, type: [taxi, cab], present: [lat, lon]}\n"
+    "    rules:\n"
+    "      - {id: taxi-battery, kind: range, field: payload.battery, min: 0, max: 100}\n"
+    "  - name: other             # optional: rules for what no category takes\n"
+    "    rules: []\n"
+    "```\n"
+    "\n"
+    "A category's name is the suffix of its topic: packets of `taxi` that came in on `data-topic` "
+    "leave on `data-topic.taxi`. Names are 1-40 of `a-z`, `0-9` and `-`; at most 63 categories and "
+    "1024 rules.\n";
+
+static const char match[] =
+    "\n## match\n"
+    "\n"
+    "A mapping whose entries must all hold; `{}` takes every packet.\n"
+    "\n"
+    "| entry | holds when |\n"
+    "|---|---|\n"
+    "| `dialect: obu` or a list | the packet was written in one of these dialects |\n"
+    "| `type: text` or a list | the envelope's type is one of these |\n"
+    "| `present: field` or a list | all of these fields are there |\n"
+    "| `absent: field` or a list | none of these fields is there |\n"
+    "| `where: [comparison, ...]` | all comparisons hold: `{field: speed, at_least: 3}` with "
+    "`above`, `at_least`, `below`, `at_most`, or `equals`, or `one_of` with a list; a comparison "
+    "with an absent field does not hold |\n"
+    "| `any: [match, ...]` | one of them holds |\n"
+    "| `all: [match, ...]` | all of them hold |\n"
+    "| `not: match` | it does not hold |\n";
+
+static const char common[] =
+    "\n## Every rule\n"
+    "\n"
+    "Rules run in the order written, the common ones first; the first that dead-letters or drops "
+    "ends the work on the packet.\n"
+    "\n"
+    "| setting | meaning |\n"
+    "|---|---|\n"
+    "| `id` | required; 1-64 of `a-z`, `0-9`, `-`; unique. Names the rule in dead letters and "
+    "metrics |\n"
+    "| `kind` | required; one of those below |\n"
+    "| `on_fail` | `dead_letter` (default): kept with the reason in `<topic>.dead-letters`; "
+    "`flag`: "
+    "passes with a flag; `drop`: not kept, counted by rule |\n"
+    "| `flag` | with `on_fail: flag`: the flag's name; default is the `id` |\n";
+
+static void print_fields(struct buf *out)
+{
+    buf_append_text(out, "\n## Fields\n\n| field | what |\n|---|---|\n");
+    for (const struct field_info *info = field_table; info->name != NULL; info++)
+        buf_printf(out, "| `%s` | %s |\n", info->name, info->help);
+    buf_append_text(out, "\nAny other name is the path of a signal: the keys that lead to it, "
+                         "joined by `.`. A signal whose name is that of a field, or close to one, "
+                         "is written `signals.<path>`.\n");
+}
+
+static const char *type_name(enum rule_setting_type type)
+{
+    switch (type) {
+    case RULE_SETTING_FIELD:
+        return "field";
+    case RULE_SETTING_FIELDS:
+        return "field or list of fields";
+    case RULE_SETTING_NUMBER:
+        return "number";
+    case RULE_SETTING_DURATION:
+        return "duration (`ms`, `s`, `m`, `h`, `d`)";
+    case RULE_SETTING_VALUES:
+        return "list of values";
+    case RULE_SETTING_CHOICE:
+        return "one of";
+    }
+    return "";
+}
+
+static void print_kind(struct buf *out, const struct rule_kind *kind)
+{
+    buf_printf(out, "\n### %s\n\n%s Reason code `%s`.\n\n```yaml\n- %s\n```\n\n", kind->name,
+               kind->help, reason_code(kind->reason), kind->example);
+    buf_append_text(out, "| setting | type | required | meaning |\n|---|---|---|---|\n");
+    for (const struct rule_setting *s = kind->settings; s->name != NULL; s++) {
+        buf_printf(out, "| `%s` | %s", s->name, type_name(s->type));
+        for (size_t i = 0; s->choices != NULL && s->choices[i] != NULL; i++)
+            buf_printf(out, "%s `%s`", i == 0 ? "" : ",", s->choices[i]);
+        buf_printf(out, " | %s | %s |\n", s->is_required ? "yes" : "no", s->help);
+    }
+}
+
+int ruleset_print_reference(struct buf *out)
+{
+    buf_append_text(out, intro);
+    buf_append_text(out, match);
+    buf_append_text(out, common);
+    print_fields(out);
+    buf_append_text(out, "\n## Kinds\n");
+    for (size_t i = 0; rule_registry[i] != NULL; i++)
+        print_kind(out, rule_registry[i]);
+    return out->has_failed ? -1 : 0;
+}
