@@ -76,6 +76,10 @@ struct producer_handler {
      * polls by itself (producer_wait). */
     void (*wake)(void *context);
     void *context;
+    /* What is published was made from consumed records (the handler's outputs):
+     * may use the reserve that is kept free at the cap, without which a full
+     * broker could never be worked off. Sources leave it false. */
+    bool uses_reserve;
 };
 
 int producer_open(struct producer **out, struct broker *broker,
@@ -99,6 +103,8 @@ void producer_close(struct producer *producer, int64_t timeout_ns);
 
 /* ---- consuming: one owner thread each ---- */
 
+/* Where to begin. In a group it holds for partitions in which the group has no
+ * position yet; else the position does. */
 enum consumer_start {
     CONSUMER_FROM_COMMITTED, /* the group's position; earliest where there is none */
     CONSUMER_FROM_EARLIEST,
@@ -139,7 +145,11 @@ int consumer_open(struct consumer **out, struct broker *broker,
  * be tried again. */
 int consumer_fetch(struct consumer *consumer, struct consumed_batch *out, size_t max,
                    int64_t timeout_ns, struct error *err);
-/* The group is done with everything of that partition below `next_offset`.
+/* The group is done with everything of that partition below `next_offset`. Never
+ * moves a position back. -1 with ERROR_BUSY: the partition has gone to another
+ * member, which goes on from the group's position; not a failure of this one.
+ * Partitions change hands only in consumer_fetch: what was fetched before can
+ * be committed until then.
  * Becomes durable in the background, never before the outputs that were
  * published before this call by the same thread were durable. */
 int consumer_commit(struct consumer *consumer, int topic, int partition, int64_t next_offset,

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/driver.h"
+
+const struct broker_driver *const broker_drivers[] = {
+    [BROKER_JOURNAL] = NULL,
+    [BROKER_MEMORY] = &memory_driver,
+};
