@@ -327,61 +327,106 @@ struct unit {
     int64_t factor;
 };
 
+/* Exact: digits of a fraction are weighed as integers, and those below what
+ * the unit can show are cut. */
+static bool scale_number(struct bytes whole, struct bytes fraction, int64_t factor, int64_t *out)
+{
+    uint64_t number;
+    if (!text_to_u64(whole, &number))
+        return false;
+    unsigned __int128 value = (unsigned __int128)number * (uint64_t)factor;
+    uint64_t weight = (uint64_t)factor;
+    unsigned __int128 tenths = 0; /* in units of 10^-18 */
+    uint64_t place = UINT64_C(100000000000000000);
+    for (size_t i = 0; i < fraction.len && place > 0; i++, place /= 10)
+        tenths += (unsigned __int128)(unsigned)(fraction.ptr[i] - '0') * place * weight;
+    value += tenths / UINT64_C(1000000000000000000);
+    if (value > INT64_MAX)
+        return false;
+    *out = (int64_t)value;
+    return true;
+}
+
 static bool scale(struct bytes text, const struct unit *units, size_t count, int64_t *out)
 {
-    size_t i = skip_digits(text, 0);
-    if (i < text.len && text.ptr[i] == '.')
-        i = skip_digits(text, i + 1);
-    double number;
-    if (!text_to_double(bytes_of(text.ptr, i), &number))
-        return false;
-    struct bytes name = bytes_trim(bytes_of(text.ptr + i, text.len - i));
-    for (size_t u = 0; u < count; u++) {
-        if (!bytes_equal_text(name, units[u].name))
-            continue;
-        double value = number * (double)units[u].factor;
-        if (value >= 9.2e18)
+    size_t whole = skip_digits(text, 0);
+    size_t end = whole;
+    struct bytes fraction = {0};
+    if (end < text.len && text.ptr[end] == '.') {
+        end = skip_digits(text, whole + 1);
+        fraction = bytes_of(text.ptr + whole + 1, end - whole - 1);
+        if (fraction.len == 0)
             return false;
-        *out = llrint(value);
-        return true;
     }
+    struct bytes name = bytes_trim(bytes_of(text.ptr + end, text.len - end));
+    for (size_t u = 0; u < count; u++)
+        if (bytes_equal_text(name, units[u].name))
+            return scale_number(bytes_of(text.ptr, whole), fraction, units[u].factor, out);
     return false;
 }
 
+static const struct unit duration_units[] = {
+    {"ns", 1},
+    {"us", NS_PER_US},
+    {"ms", NS_PER_MS},
+    {"s", NS_PER_S},
+    {"m", 60 * NS_PER_S},
+    {"h", 3600 * NS_PER_S},
+    {"d", 86400 * NS_PER_S},
+};
+
+static const struct unit size_units[] = {
+    {"", 1},
+    {"B", 1},
+    {"k", INT64_C(1) << 10},
+    {"K", INT64_C(1) << 10},
+    {"KiB", INT64_C(1) << 10},
+    {"M", INT64_C(1) << 20},
+    {"MiB", INT64_C(1) << 20},
+    {"G", INT64_C(1) << 30},
+    {"GiB", INT64_C(1) << 30},
+    {"T", INT64_C(1) << 40},
+    {"TiB", INT64_C(1) << 40},
+};
+
 bool text_to_duration_ns(struct bytes text, int64_t *out)
 {
-    static const struct unit units[] = {
-        {"ns", 1},
-        {"us", NS_PER_US},
-        {"ms", NS_PER_MS},
-        {"s", NS_PER_S},
-        {"m", 60 * NS_PER_S},
-        {"h", 3600 * NS_PER_S},
-        {"d", 86400 * NS_PER_S},
-    };
     if (bytes_equal_text(text, "0")) {
         *out = 0;
         return true;
     }
-    return scale(text, units, sizeof units / sizeof units[0], out);
+    return scale(text, duration_units, sizeof duration_units / sizeof duration_units[0], out);
 }
 
 bool text_to_size_bytes(struct bytes text, int64_t *out)
 {
-    static const struct unit units[] = {
-        {"", 1},
-        {"B", 1},
-        {"k", INT64_C(1) << 10},
-        {"K", INT64_C(1) << 10},
-        {"KiB", INT64_C(1) << 10},
-        {"M", INT64_C(1) << 20},
-        {"MiB", INT64_C(1) << 20},
-        {"G", INT64_C(1) << 30},
-        {"GiB", INT64_C(1) << 30},
-        {"T", INT64_C(1) << 40},
-        {"TiB", INT64_C(1) << 40},
-    };
-    return scale(text, units, sizeof units / sizeof units[0], out);
+    return scale(text, size_units, sizeof size_units / sizeof size_units[0], out);
+}
+
+/* The last unit that divides the value: units grow down the tables. */
+static size_t print_unit(char *out, int64_t value, const struct unit *units, size_t count)
+{
+    size_t best = 0;
+    for (size_t u = 0; u < count; u++)
+        if (value != 0 && value % units[u].factor == 0)
+            best = u;
+    size_t len = text_from_i64(out, value / units[best].factor);
+    if (value == 0)
+        return len;
+    size_t name_len = strlen(units[best].name);
+    memcpy(out + len, units[best].name, name_len);
+    return len + name_len;
+}
+
+size_t text_from_duration_ns(char *out, int64_t duration_ns)
+{
+    return print_unit(out, duration_ns, duration_units,
+                      sizeof duration_units / sizeof duration_units[0]);
+}
+
+size_t text_from_size_bytes(char *out, int64_t size_bytes)
+{
+    return print_unit(out, size_bytes, size_units, sizeof size_units / sizeof size_units[0]);
 }
 
 /* ---- hex, UTF-8, distance ---- */

@@ -12,6 +12,7 @@ enum {
     TEXT_U64_MAX = 21,    /* digits and sign of a 64-bit integer */
     TEXT_DOUBLE_MAX = 32, /* longest text_from_double */
     TEXT_TIME_MAX = 32,   /* longest text_from_time_ms */
+    TEXT_UNIT_MAX = 32,   /* longest text_from_duration_ns, text_from_size_bytes */
 };
 
 /* Writers: into `out` (at least the size above), not NUL-terminated; return the length. */
@@ -38,6 +39,10 @@ bool text_to_time_ms(struct bytes text, int64_t *out);
  * Units: ns us ms s m h d / B, k K KiB, M MiB, G GiB, T TiB (powers of 1024). */
 bool text_to_duration_ns(struct bytes text, int64_t *out);
 bool text_to_size_bytes(struct bytes text, int64_t *out);
+/* And back, in the largest unit that divides it: "1500ms", "1MiB", "0"; not
+ * below zero; out holds TEXT_UNIT_MAX. */
+size_t text_from_duration_ns(char *out, int64_t duration_ns);
+size_t text_from_size_bytes(char *out, int64_t size_bytes);
 bool text_to_hex_bytes(struct bytes text, void *out, size_t out_len); /* exactly out_len bytes */
 
 bool text_is_utf8(struct bytes text); /* RFC 3629: no surrogates, no overlong forms */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* YAML documents with places: a thin tree over libyaml's document API, made for
- * clear errors. Strict: one document, string keys, no duplicate keys, no merge
- * keys, no tags but the core schema's; depth, nodes and the expansion of aliases
- * are bounded, and an alias to one of its own ancestors is an error. */
+/* YAML documents with places: a thin tree over libyaml's events, made for clear
+ * errors. Strict: one document, string keys, no duplicate keys, no merge keys,
+ * no tags but the core schema's; size (1 MiB), depth (64), nodes (100,000) and
+ * the expansion of aliases (as nodes) are bounded, and an alias to one of its
+ * own ancestors is an error. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,12 +22,14 @@ enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
 int yaml_load_file(struct yaml_document **out, const char *path, struct error *err);
 int yaml_load_bytes(struct yaml_document **out, const char *name, struct bytes text,
                     struct error *err);
-void yaml_free(struct yaml_document *document);
+void yaml_unload(struct yaml_document *document); /* NULL is fine */
+#define yaml_free yaml_unload /* libyaml exports a yaml_free() of its own: never define that */
 
 /* An empty file is an empty mapping. */
 const struct yaml_node *yaml_root(const struct yaml_document *document);
 
 enum yaml_kind yaml_kind(const struct yaml_node *node);
+unsigned yaml_line(const struct yaml_node *node);     /* from 1 */
 struct bytes yaml_text(const struct yaml_node *node); /* of a scalar; NUL-terminated, too */
 bool yaml_is_quoted(const struct yaml_node *node);    /* "5" is text, 5 is a number */
 bool yaml_is_null(const struct yaml_node *node);      /* plain ~, null or nothing */
