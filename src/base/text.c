@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/decimal.h"
 
 /* ---- integers ---- */
 
@@ -114,49 +115,14 @@ static size_t skip_digits(struct bytes text, size_t i)
     return i;
 }
 
-/* RFC 8259 section 6. */
-static bool is_json_number(struct bytes text)
-{
-    size_t i = text.len > 0 && text.ptr[0] == '-';
-    size_t end = skip_digits(text, i);
-    if (end == i || (text.ptr[i] == '0' && end > i + 1))
-        return false;
-    i = end;
-    if (i < text.len && text.ptr[i] == '.') {
-        end = skip_digits(text, i + 1);
-        if (end == i + 1)
-            return false;
-        i = end;
-    }
-    if (i < text.len && (text.ptr[i] == 'e' || text.ptr[i] == 'E')) {
-        i++;
-        if (i < text.len && (text.ptr[i] == '+' || text.ptr[i] == '-'))
-            i++;
-        end = skip_digits(text, i);
-        if (end == i)
-            return false;
-        i = end;
-    }
-    return i == text.len;
-}
-
 bool text_to_double(struct bytes text, double *out)
 {
-    if (!is_json_number(text))
+    const char *end = text.ptr + text.len;
+    struct decimal decimal;
+    if (text.len == 0 || decimal_scan(text.ptr, end, &decimal) != end)
         return false;
-    char small[64];
-    if (text.len < sizeof small) {
-        memcpy(small, text.ptr, text.len);
-        small[text.len] = '\0';
-        *out = strtod(small, NULL);
-        return true;
-    }
-    char *copy = bytes_dup_text(text);
-    if (copy == NULL)
-        return false;
-    *out = strtod(copy, NULL);
-    free(copy);
-    return true;
+    *out = decimal_to_double(&decimal, text);
+    return !isnan(*out);
 }
 
 /* ---- times (RFC 3339) ---- */
@@ -187,6 +153,10 @@ static void civil_from_days(int64_t days, unsigned *year, unsigned *month, unsig
     *year = (unsigned)(year_of_era + era * 400 + (*month <= 2));
 }
 
+static const int64_t S_PER_DAY = 86400;
+static const int64_t TIME_MIN_MS = INT64_C(-62167219200000); /* 0000-01-01T00:00:00.000Z */
+static const int64_t TIME_MAX_MS = INT64_C(253402300799999); /* 9999-12-31T23:59:59.999Z */
+
 static char *put_digits(char *out, unsigned value, int digits)
 {
     for (int i = digits - 1; i >= 0; i--) {
@@ -196,9 +166,47 @@ static char *put_digits(char *out, unsigned value, int digits)
     return out + digits;
 }
 
-static const int64_t MS_PER_DAY = 86400000;
-static const int64_t TIME_MIN_MS = INT64_C(-62167219200000); /* 0000-01-01T00:00:00.000Z */
-static const int64_t TIME_MAX_MS = INT64_C(253402300799999); /* 9999-12-31T23:59:59.999Z */
+/* "2008-05-20T07:00:00." */
+static char *put_seconds(char *p, int64_t time_s)
+{
+    int64_t days = time_s / S_PER_DAY;
+    int64_t of_day = time_s % S_PER_DAY;
+    if (of_day < 0) {
+        of_day += S_PER_DAY;
+        days--;
+    }
+    unsigned s = (unsigned)of_day;
+    unsigned year, month, day;
+    civil_from_days(days, &year, &month, &day);
+    p = put_digits(p, year, 4);
+    *p++ = '-';
+    p = put_digits(p, month, 2);
+    *p++ = '-';
+    p = put_digits(p, day, 2);
+    *p++ = 'T';
+    p = put_digits(p, s / 3600, 2);
+    *p++ = ':';
+    p = put_digits(p, s / 60 % 60, 2);
+    *p++ = ':';
+    p = put_digits(p, s % 60, 2);
+    *p++ = '.';
+    return p;
+}
+
+/* A time in units of which `per_s` make a second, with `places` decimals. */
+static size_t from_time(char *out, int64_t time, int64_t per_s, int places)
+{
+    int64_t seconds = time / per_s;
+    int64_t fraction = time % per_s;
+    if (fraction < 0) {
+        fraction += per_s;
+        seconds--;
+    }
+    char *p = put_seconds(out, seconds);
+    p = put_digits(p, (unsigned)fraction, places);
+    *p++ = 'Z';
+    return (size_t)(p - out);
+}
 
 size_t text_from_time_ms(char *out, int64_t time_ms)
 {
@@ -206,30 +214,12 @@ size_t text_from_time_ms(char *out, int64_t time_ms)
         time_ms = TIME_MIN_MS;
     if (time_ms > TIME_MAX_MS)
         time_ms = TIME_MAX_MS;
-    int64_t days = time_ms / MS_PER_DAY;
-    int64_t of_day = time_ms % MS_PER_DAY;
-    if (of_day < 0) {
-        of_day += MS_PER_DAY;
-        days--;
-    }
-    unsigned ms = (unsigned)of_day;
-    unsigned year, month, day;
-    civil_from_days(days, &year, &month, &day);
-    char *p = put_digits(out, year, 4);
-    *p++ = '-';
-    p = put_digits(p, month, 2);
-    *p++ = '-';
-    p = put_digits(p, day, 2);
-    *p++ = 'T';
-    p = put_digits(p, ms / 3600000, 2);
-    *p++ = ':';
-    p = put_digits(p, ms / 60000 % 60, 2);
-    *p++ = ':';
-    p = put_digits(p, ms / 1000 % 60, 2);
-    *p++ = '.';
-    p = put_digits(p, ms % 1000, 3);
-    *p++ = 'Z';
-    return (size_t)(p - out);
+    return from_time(out, time_ms, 1000, 3);
+}
+
+size_t text_from_time_ns(char *out, int64_t time_ns)
+{
+    return from_time(out, time_ns, NS_PER_S, 9);
 }
 
 /* Reads exactly `digits` digits at *i. */
@@ -272,32 +262,32 @@ static bool take_date(struct bytes text, size_t *i, int64_t *days)
     return true;
 }
 
-static bool take_fraction_ms(struct bytes text, size_t *i, unsigned *ms)
+static bool take_fraction_ns(struct bytes text, size_t *i, unsigned *ns)
 {
-    *ms = 0;
+    *ns = 0;
     if (*i >= text.len || text.ptr[*i] != '.')
         return true;
     size_t start = ++*i;
     *i = skip_digits(text, start);
-    for (size_t n = 0; n < 3; n++)
-        *ms = *ms * 10 + (start + n < *i ? (unsigned)(text.ptr[start + n] - '0') : 0);
+    for (size_t n = 0; n < 9; n++)
+        *ns = *ns * 10 + (start + n < *i ? (unsigned)(text.ptr[start + n] - '0') : 0);
     return *i > start;
 }
 
-static bool take_clock(struct bytes text, size_t *i, int64_t *of_day_ms)
+static bool take_clock(struct bytes text, size_t *i, int64_t *of_day_s, unsigned *ns)
 {
-    unsigned hour, minute, second, ms;
+    unsigned hour, minute, second;
     if (!take_digits(text, i, 2, &hour) || !take_char(text, i, ":") ||
         !take_digits(text, i, 2, &minute) || !take_char(text, i, ":") ||
-        !take_digits(text, i, 2, &second) || !take_fraction_ms(text, i, &ms))
+        !take_digits(text, i, 2, &second) || !take_fraction_ns(text, i, ns))
         return false;
-    *of_day_ms = ((hour * INT64_C(60) + minute) * 60 + second) * 1000 + ms;
+    *of_day_s = (hour * INT64_C(60) + minute) * 60 + second;
     return hour < 24 && minute < 60 && second <= 60;
 }
 
-static bool take_offset_ms(struct bytes text, size_t *i, int64_t *offset_ms)
+static bool take_offset_s(struct bytes text, size_t *i, int64_t *offset_s)
 {
-    *offset_ms = 0;
+    *offset_s = 0;
     if (take_char(text, i, "Zz"))
         return true;
     bool is_west = *i < text.len && text.ptr[*i] == '-';
@@ -305,19 +295,37 @@ static bool take_offset_ms(struct bytes text, size_t *i, int64_t *offset_ms)
     if (!take_char(text, i, "+-") || !take_digits(text, i, 2, &hour) || !take_char(text, i, ":") ||
         !take_digits(text, i, 2, &minute))
         return false;
-    *offset_ms = (hour * INT64_C(60) + minute) * 60000 * (is_west ? -1 : 1);
+    *offset_s = (hour * INT64_C(60) + minute) * (is_west ? -60 : 60);
     return hour < 24 && minute < 60;
+}
+
+static bool read_time(struct bytes text, int64_t *time_s, unsigned *ns)
+{
+    size_t i = 0;
+    int64_t days, of_day_s, offset_s;
+    if (!take_date(text, &i, &days) || !take_char(text, &i, "Tt ") ||
+        !take_clock(text, &i, &of_day_s, ns) || !take_offset_s(text, &i, &offset_s))
+        return false;
+    *time_s = days * S_PER_DAY + of_day_s - offset_s;
+    return i == text.len;
 }
 
 bool text_to_time_ms(struct bytes text, int64_t *out)
 {
-    size_t i = 0;
-    int64_t days, of_day_ms, offset_ms;
-    if (!take_date(text, &i, &days) || !take_char(text, &i, "Tt ") ||
-        !take_clock(text, &i, &of_day_ms) || !take_offset_ms(text, &i, &offset_ms))
+    int64_t time_s;
+    unsigned ns;
+    if (!read_time(text, &time_s, &ns))
         return false;
-    *out = days * MS_PER_DAY + of_day_ms - offset_ms;
-    return i == text.len;
+    *out = time_s * 1000 + ns / 1000000;
+    return true;
+}
+
+bool text_to_time_ns(struct bytes text, int64_t *out)
+{
+    int64_t time_s;
+    unsigned ns;
+    return read_time(text, &time_s, &ns) && !__builtin_mul_overflow(time_s, NS_PER_S, out) &&
+           !__builtin_add_overflow(*out, (int64_t)ns, out);
 }
 
 /* ---- settings' units ---- */

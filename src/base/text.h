@@ -11,7 +11,7 @@
 enum {
     TEXT_U64_MAX = 21,    /* digits and sign of a 64-bit integer */
     TEXT_DOUBLE_MAX = 32, /* longest text_from_double */
-    TEXT_TIME_MAX = 32,   /* longest text_from_time_ms */
+    TEXT_TIME_MAX = 32,   /* longest text_from_time_ms and _ns */
     TEXT_UNIT_MAX = 32,   /* longest text_from_duration_ns, text_from_size_bytes */
 };
 
@@ -24,6 +24,8 @@ size_t text_from_double(char *out, double value);
 /* RFC 3339 in UTC with milliseconds: 2008-05-20T07:00:00.000Z. Years 0000-9999;
  * beyond them the time is clamped. */
 size_t text_from_time_ms(char *out, int64_t time_ms);
+/* The same with nanoseconds: 2008-05-20T07:00:00.000000000Z. */
+size_t text_from_time_ns(char *out, int64_t time_ns);
 /* Lower-case hex, two digits a byte; out holds 2 * len. */
 size_t text_from_hex(char *out, const void *ptr, size_t len);
 
@@ -35,6 +37,8 @@ bool text_to_double(struct bytes text, double *out); /* JSON number grammar; may
  * rounding toward the past); 'Z', 'z' or a +hh:mm offset (required). A leap
  * second (:60) reads as the next second. */
 bool text_to_time_ms(struct bytes text, int64_t *out);
+/* The same to the nanosecond; false as well beyond the years 1678-2261. */
+bool text_to_time_ns(struct bytes text, int64_t *out);
 /* "250ms", "5s", "1.5h", "7d" and "64k", "1MiB", "2G": as used by settings.
  * Units: ns us ms s m h d / B, k K KiB, M MiB, G GiB, T TiB (powers of 1024). */
 bool text_to_duration_ns(struct bytes text, int64_t *out);

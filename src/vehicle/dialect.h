@@ -5,10 +5,18 @@
 
 #include "vehicle/packet.h"
 
+struct document;
+struct dialect_field;
+
 struct dialect {
     enum packet_dialect id;   /* travels in the `mc` header: never renumbered */
     const char *name;         /* "obu", "envelope": as in category rules and the canonical packet */
     const char *ingest_topic; /* default; configurable at the gateway */
+    /* Private to vehicle/: how sure it is that the object is one of its packets
+     * (0 no, 1 by its fields, 2 names the vehicle; the highest wins, the first on
+     * a tie), and the fields it knows. */
+    unsigned (*sniff)(const struct document *document);
+    const struct dialect_field *fields;
 };
 
 /* NULL-terminated; and one by id or name (NULL when unknown). */
@@ -19,10 +27,12 @@ const struct dialect *dialect_by_name(struct bytes name);
 /* Splits a message into packets: a JSON object, an array of them, or lines of
  * them (blank lines skipped; a line may itself be an array). A broken element
  * does not hide those after it when the split can go on: lines always, array
- * elements where the syntax allows. */
+ * elements where the syntax allows. A message that is no JSON at all, and broken
+ * JSON written over several lines, is one packet. */
 struct message_iter {
-    struct bytes rest;
-    unsigned state; /* private */
+    struct bytes rest;  /* private */
+    struct bytes lines; /* private */
+    unsigned state;     /* private */
 };
 void message_iter_init(struct message_iter *iter, struct bytes message);
 enum message_step { MESSAGE_END, MESSAGE_PACKET, MESSAGE_REJECT };

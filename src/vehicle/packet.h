@@ -53,7 +53,9 @@ struct signal {
 struct packet {
     struct bytes vehicle;
     struct packet_identity identity;
-    uint64_t order;      /* identity's order64 */
+    /* identity's order64: epoch << 32 | seq; else the event time in ms + 2^63, so
+     * that times before 1970 sort first; else what the gateway assigned */
+    uint64_t order;
     int64_t time_ms;     /* event time, ms since 1970 UTC; the received time when !HAS_TIME */
     int64_t received_ns; /* at the gateway */
     uint32_t fields;     /* enum packet_field */
@@ -72,6 +74,10 @@ struct packet {
     const struct signal *signals;
     size_t signal_count;
     struct bytes original; /* the single packet's bytes */
+    /* What the identity hashes: the original bytes; of an envelope the raw JSON
+     * of source, id, timestamp and payload, each followed by a NUL (one that is
+     * absent is empty). */
+    struct bytes content;
 };
 
 /* Why decoding failed: `detail` is one sentence for the sender. */
@@ -80,11 +86,19 @@ struct reject {
     char detail[160];
 };
 
+/* Fill *reject; returns false. */
+bool reject_set(struct reject *reject, enum reason reason, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Scratch of one thread that decodes: owns the signals' array, unescaped text
- * and the templates learnt. Reused for each packet. */
+ * and the templates learnt. Reused for each packet; decoding takes no other memory.
+ * NULL without memory. */
 struct packet_scratch;
 struct packet_scratch *packet_scratch_new(void);
 void packet_scratch_free(struct packet_scratch *scratch);
+
+/* Nanoseconds to milliseconds, toward the past. */
+int64_t packet_floor_ms(int64_t ns);
 
 /* A number signal as double (inf when beyond); false when it is no number. */
 bool signal_number(const struct signal *signal, double *out);

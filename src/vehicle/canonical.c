@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vehicle/canonical.h"
+
+#include <math.h>
+
+#include "base/text.h"
+#include "vehicle/dialect.h"
+#include "vehicle/dialect/field.h"
+#include "vehicle/scratch.h"
+
+/* ---- writing ---- */
+
+static void put_key(struct buf *out, const char *key)
+{
+    buf_append_text(out, key);
+}
+
+static void put_identity(struct buf *out, const struct packet_identity *identity)
+{
+    char hex[2 * PACKET_IDENTITY_LEN];
+    put_key(out, ",\"identity\":\"");
+    buf_append(out, hex, text_from_hex(hex, identity->bytes, PACKET_IDENTITY_LEN));
+}
+
+static void put_times(struct buf *out, const struct packet *packet)
+{
+    char text[TEXT_TIME_MAX];
+    if ((packet->fields & PACKET_HAS_TIME) != 0) {
+        put_key(out, "\",\"time\":\"");
+        buf_append(out, text, text_from_time_ms(text, packet->time_ms));
+    }
+    put_key(out, "\",\"received\":\"");
+    buf_append(out, text, text_from_time_ns(text, packet->received_ns));
+    buf_append_char(out, '"');
+}
+
+static void put_double(struct buf *out, const struct packet *packet, uint32_t field,
+                       const char *key, double value)
+{
+    /* Decoding lets no other numbers in; JSON could not hold them. */
+    if ((packet->fields & field) == 0 || !isfinite(value))
+        return;
+    char text[TEXT_DOUBLE_MAX];
+    put_key(out, key);
+    buf_append(out, text, text_from_double(text, value));
+}
+
+static void put_doubles(struct buf *out, const struct packet *packet)
+{
+    put_double(out, packet, PACKET_HAS_LAT, ",\"lat\":", packet->lat);
+    put_double(out, packet, PACKET_HAS_LON, ",\"lon\":", packet->lon);
+    put_double(out, packet, PACKET_HAS_SPEED, ",\"speed\":", packet->speed_ms);
+    put_double(out, packet, PACKET_HAS_HEADING, ",\"heading\":", packet->heading_deg);
+    put_double(out, packet, PACKET_HAS_ALTITUDE, ",\"altitude\":", packet->altitude_m);
+    put_double(out, packet, PACKET_HAS_ACCURACY, ",\"accuracy\":", packet->accuracy_m);
+}
+
+static void put_signals(struct buf *out, const struct packet *packet)
+{
+    for (size_t i = 0; i < packet->signal_count; i++) {
+        put_key(out, i == 0 ? ",\"signals\":{" : ",");
+        buf_append_json(out, packet->signals[i].path);
+        buf_append_char(out, ':');
+        buf_append_bytes(out, packet->signals[i].raw);
+    }
+    if (packet->signal_count > 0)
+        buf_append_char(out, '}');
+}
+
+static void put_flags(struct buf *out, const struct packet *packet)
+{
+    for (size_t i = 0; i < packet->flag_count; i++) {
+        put_key(out, i == 0 ? ",\"flags\":[" : ",");
+        buf_append_json(out, packet->flags[i]);
+    }
+    if (packet->flag_count > 0)
+        buf_append_char(out, ']');
+}
+
+static void put_text(struct buf *out, const char *key, struct bytes text)
+{
+    if (text.len == 0)
+        return;
+    put_key(out, key);
+    buf_append_json(out, text);
+}
+
+int canonical_encode(const struct packet *packet, struct buf *out)
+{
+    size_t start = out->len;
+    const struct dialect *dialect = dialect_by_id(packet->dialect);
+    put_key(out, "{\"vehicle\":");
+    buf_append_json(out, packet->vehicle);
+    put_identity(out, &packet->identity);
+    put_times(out, packet);
+    put_doubles(out, packet);
+    put_signals(out, packet);
+    put_flags(out, packet);
+    put_text(out, ",\"category\":", packet->category);
+    if (dialect != NULL)
+        put_text(out, ",\"dialect\":", bytes_from_text(dialect->name));
+    put_text(out, ",\"type\":", packet->type);
+    put_text(out, ",\"id\":", packet->id);
+    buf_append_char(out, '}');
+    if (!out->has_failed)
+        return 0;
+    out->len = start;
+    return -1;
+}
+
+/* ---- reading ---- */
+
+static const struct dialect_field fields[] = {
+    {FIELD("vehicle"), {.kind = SLOT_VEHICLE}},
+    {FIELD("identity"), {.kind = SLOT_IDENTITY}},
+    {FIELD("time"), {.kind = SLOT_TIME}},
+    {FIELD("received"), {.kind = SLOT_RECEIVED}},
+    {FIELD("lat"), {.kind = SLOT_LAT}},
+    {FIELD("lon"), {.kind = SLOT_LON}},
+    {FIELD("speed"), {.kind = SLOT_SPEED}},
+    {FIELD("heading"), {.kind = SLOT_HEADING}},
+    {FIELD("altitude"), {.kind = SLOT_ALTITUDE}},
+    {FIELD("accuracy"), {.kind = SLOT_ACCURACY}},
+    {FIELD("category"), {.kind = SLOT_CATEGORY}},
+    {FIELD("dialect"), {.kind = SLOT_DIALECT}},
+    {FIELD("type"), {.kind = SLOT_TYPE}},
+    {FIELD("id"), {.kind = SLOT_ID}},
+    {{NULL, 0}, {.kind = SLOT_SKIP}},
+};
+
+static const struct slot skip_slot = {.kind = SLOT_SKIP};
+static const struct slot signal_slot = {.kind = SLOT_SIGNAL};
+static const struct slot flag_slot = {.kind = SLOT_FLAG};
+
+static const struct slot *find_slot(const struct document *document, const struct leaf *leaf)
+{
+    struct bytes key = document->members[leaf->member].key;
+    if (leaf->depth == 2 && bytes_equal_text(key, "signals"))
+        return &signal_slot;
+    if (leaf->depth == 2 && bytes_equal_text(key, "flags"))
+        return &flag_slot;
+    if (leaf->depth > 1)
+        return &skip_slot;
+    for (const struct dialect_field *field = fields; field->path.len > 0; field++)
+        if (bytes_equal(key, field->path))
+            return &field->slot;
+    return &skip_slot;
+}
+
+static bool finish(struct filling *filling, struct reject *reject)
+{
+    struct packet *packet = filling->packet;
+    if (packet->vehicle.len == 0 || !filling->has_identity || !filling->has_received)
+        return reject_set(reject, REASON_UNDECODABLE,
+                          "a canonical packet has vehicle, identity and received");
+    filling_finish(filling);
+    if ((packet->fields & PACKET_HAS_TIME) == 0)
+        packet->time_ms = packet_floor_ms(packet->received_ns);
+    packet->order = 0;
+    for (int i = 8; i < 16; i++)
+        packet->order = packet->order << 8 | packet->identity.bytes[i];
+    return true;
+}
+
+static bool decode_general(struct packet_scratch *scratch, struct bytes value,
+                           struct packet *packet, struct reject *reject)
+{
+    struct document *document = &scratch->document;
+    if (!document_read(document, value, DOCUMENT_KEYS, reject))
+        return false;
+    struct filling filling;
+    filling_init(&filling, packet, &scratch->arena, scratch->signals);
+    packet->dialect = DIALECT_NONE;
+    packet->original = value;
+    packet->content = bytes_of("", 0);
+    for (size_t i = 0; i < document->leaf_count; i++) {
+        struct leaf *leaf = &document->leaves[i];
+        leaf->slot = find_slot(document, leaf);
+        if (!slot_fill(&filling, leaf->slot, &leaf->value, reject))
+            return false;
+    }
+    return finish(&filling, reject);
+}
+
+bool canonical_decode(struct packet_scratch *scratch, struct bytes value, struct packet *packet,
+                      struct reject *reject)
+{
+    scratch->arena.len = 0;
+    return decode_general(scratch, value, packet, reject);
+}
