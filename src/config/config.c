@@ -342,7 +342,8 @@ static int load_environment(struct config *config, char *const *environment, str
     return 0;
 }
 
-static int load_override(struct config *config, const char *text, struct error *err)
+static int load_override(struct config *config, const char *text, enum origin_kind kind,
+                         struct error *err)
 {
     size_t len = strcspn(text, "=");
     char name[NAME_MAX_BYTES];
@@ -351,8 +352,17 @@ static int load_override(struct config *config, const char *text, struct error *
     memcpy(name, text, len);
     name[len] = '\0';
     char source[NAME_MAX_BYTES + 16];
-    snprintf(source, sizeof source, "--set %s", name);
-    return load_named(config, source, name, text + len + 1, ORIGIN_OVERRIDE, err);
+    snprintf(source, sizeof source, "%s %s", kind == ORIGIN_DEFAULT ? "default of" : "--set", name);
+    return load_named(config, source, name, text + len + 1, kind, err);
+}
+
+static int load_overrides(struct config *config, const char *const *texts, size_t count,
+                          enum origin_kind kind, struct error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (load_override(config, texts[i], kind, err) != 0)
+            return -1;
+    return 0;
 }
 
 /* ---- the snapshot ---- */
@@ -390,16 +400,29 @@ static bool make_parts(struct config *config, const struct config_module *const 
     return true;
 }
 
+static int check_modules(const struct config *config, struct error *err)
+{
+    for (size_t p = 0; p < config->part_count; p++) {
+        const struct config_part *part = &config->parts[p];
+        if (part->module->check != NULL && part->module->check(part->memory, err) != 0) {
+            if (err != NULL)
+                err->kind = ERROR_CONFIG;
+            return error_prefix(err, "%s", part->module->name);
+        }
+    }
+    return 0;
+}
+
 static int load_sources(struct config *config, const struct config_source *source,
                         struct error *err)
 {
-    if (load_file(config, source->path, err) != 0 ||
-        load_environment(config, source->environment, err) != 0)
+    if (load_overrides(config, source->defaults, source->default_count, ORIGIN_DEFAULT, err) != 0 ||
+        load_file(config, source->path, err) != 0 ||
+        load_environment(config, source->environment, err) != 0 ||
+        load_overrides(config, source->overrides, source->override_count, ORIGIN_OVERRIDE, err) !=
+            0)
         return -1;
-    for (size_t i = 0; i < source->override_count; i++)
-        if (load_override(config, source->overrides[i], err) != 0)
-            return -1;
-    return 0;
+    return check_modules(config, err);
 }
 
 int config_load(struct config **out, const struct config_module *const *modules,

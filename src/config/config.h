@@ -15,11 +15,13 @@ struct config_source {
     const char *path;             /* YAML file, or NULL: defaults only */
     const char *const *overrides; /* "module.name=value", as --set gives them */
     size_t override_count;
-    char *const *environment; /* environ, or NULL */
+    char *const *environment;    /* environ, or NULL */
+    const char *const *defaults; /* as overrides: defaults that depend on the machine */
+    size_t default_count;
 };
 
 /* Modules are a NULL-terminated array; it must outlive the snapshot. Later
- * sources win: defaults < file < environment < overrides. Errors are
+ * sources win: the tables' defaults < source->defaults < file < environment < overrides. Errors are
  * ERROR_CONFIG and name file:line:column and, for an unknown name, the nearest
  * known one. On success *out has one reference. */
 int config_load(struct config **out, const struct config_module *const *modules,

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
+
 enum setting_type {
     SETTING_BOOL,     /* bool */
     SETTING_INT,      /* int64_t, within min..max */
@@ -48,6 +50,9 @@ struct config_module {
     const struct setting *settings;
     size_t setting_count;
     size_t size; /* sizeof the module's struct */
+    /* Conditions between settings, asked once all are read; NULL = none. -1 with
+     * a text to go after the module's name. */
+    int (*check)(const void *module, struct error *err);
 };
 
 #define SETTING_COUNT(table) (sizeof(table) / sizeof((table)[0]))

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every module that has settings, and the two that belong to no role. */
+#pragma once
+
+#include "config/schema.h"
+#include "observe/log.h"
+
+/* NULL-terminated; a new module is one line in modules.c. */
+extern const struct config_module *const all_modules[];
+
+/* Module "log". */
+struct log_config {
+    int level;  /* enum log_level */
+    int format; /* enum log_format */
+};
+extern const struct config_module log_module;
+
+/* Module "admin". */
+struct admin_config {
+    const char *listen; /* "" = metrics and health on the role's own address */
+};
+extern const struct config_module admin_module;
