@@ -17,6 +17,7 @@ struct sink_config {
     int64_t batch_bytes;
     int64_t batch_age_ns;
     int64_t merge_interval_ns;
+    int64_t vehicles_in_memory; /* whose newest order is kept in memory */
 };
 
 extern const struct config_module sink_module;

@@ -15,8 +15,11 @@
 struct sink;
 
 struct sink_row {
-    struct packet packet;   /* borrowed; complete with identity, category, received_ns */
-    struct bytes canonical; /* its canonical bytes */
+    /* Borrowed. When writing, only vehicle, identity, order, time_ms,
+     * received_ns and fields are read: canonical holds the rest. When reading,
+     * it is complete. */
+    struct packet packet;
+    struct bytes canonical; /* its canonical bytes; come back byte for byte */
 };
 
 enum sink_verdict {
@@ -24,6 +27,11 @@ enum sink_verdict {
     SINK_RETRY,     /* try the same batch again later */
     SINK_RECONNECT, /* close, open, then try again */
     SINK_POISON,    /* row `poison_index` can never be stored; the others were not written */
+};
+
+enum {
+    SINK_PAGE_MAX = 4096,          /* rows that one call of find or latest gives at most */
+    SINK_CANONICAL_MAX = 16 << 20, /* a longer row is poison */
 };
 
 struct sink_write_result {
@@ -51,20 +59,28 @@ typedef bool (*sink_row_fn)(void *context, const struct sink_row *row);
 /* Open for writing (one process) or reading only (any number, while another
  * process writes). `kind`: "sqlite", "memory". `where`: the data folder. */
 struct sink_config;
+/* Threads: one writes; find, latest and count may be called from any thread
+ * beside it (they wait for each other). A failed open leaves *out NULL. */
 int sink_open(struct sink **out, const struct sink_config *config, bool is_read_only,
               struct error *err);
 void sink_close(struct sink *sink);
 
-/* One thread at a time. `result` is filled on STORED and POISON; err otherwise. */
+/* `result` is filled on STORED and POISON; err on everything but STORED. Poison
+ * is a row whose identity does not begin with H64(vehicle), whose vehicle is
+ * empty or too long, or whose canonical bytes are too many. */
 enum sink_verdict sink_write(struct sink *sink, const struct sink_row *rows, size_t count,
                              struct sink_write_result *result, struct error *err);
 
-/* Rows of the query in order of (vehicle, time, identity), at most limit, from
- * *cursor on; *cursor moves. Rows are valid in the callback only. Short read
- * transactions: a long walk is many pages. */
+/* Rows of the query, at most limit (and SINK_PAGE_MAX), from *cursor on; *cursor
+ * moves, is_end when nothing is left. Order: (H64(vehicle), time, identity): for
+ * one vehicle by time, the vehicles in an order that stays the same for ever, so
+ * that a cursor of fixed size can name any place. Rows are valid in the callback
+ * only; it must not call the sink. Short read transactions: a long walk is many
+ * pages, and a row written meanwhile behind the cursor is not seen. */
 int sink_find(struct sink *sink, const struct sink_query *query, struct sink_cursor *cursor,
               size_t limit, sink_row_fn fn, void *context, struct error *err);
-/* Each vehicle's newest row (by order, then received), in order of vehicle. */
+/* Each vehicle's newest row (by order, then received), in order of
+ * (H64(vehicle), vehicle). */
 int sink_latest(struct sink *sink, struct sink_cursor *cursor, size_t limit, sink_row_fn fn,
                 void *context, struct error *err);
 /* Rows of the query (vehicle empty: all). */

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sink/config.h"
+
+#include "base/clock.h"
+
+#define AT(member) offsetof(struct sink_config, member)
+
+static const char *const kinds[] = {[SINK_SQLITE] = "sqlite", [SINK_MEMORY] = "memory", NULL};
+
+static const struct setting settings[] = {
+    {.name = "kind",
+     .type = SETTING_CHOICE,
+     .offset = AT(kind),
+     .default_text = "sqlite",
+     .choices = kinds,
+     .help = "The database that the store writes to; memory is for trials and forgets."},
+    {.name = "span",
+     .type = SETTING_DURATION,
+     .offset = AT(span_ns),
+     .default_text = "1d",
+     .min = 60 * NS_PER_S,
+     .max = 366 * 86400 * NS_PER_S,
+     .help = "Received time that one database file covers; retention deletes whole files."},
+    {.name = "retention",
+     .type = SETTING_DURATION,
+     .offset = AT(retention_ns),
+     .default_text = "0s",
+     .min = 0,
+     .max = INT64_C(100) * 366 * 86400 * NS_PER_S,
+     .help = "How long packets are kept, by received time; 0 keeps them for ever."},
+    {.name = "batch_rows",
+     .type = SETTING_INT,
+     .offset = AT(batch_rows),
+     .default_text = "20000",
+     .min = 1,
+     .max = 200000,
+     .unit = "rows",
+     .help = "A write is made when this many packets wait."},
+    {.name = "batch_bytes",
+     .type = SETTING_SIZE,
+     .offset = AT(batch_bytes),
+     .default_text = "16MiB",
+     .min = 1 << 20,
+     .max = INT64_C(1) << 30,
+     .help = "A write is made when this many bytes wait."},
+    {.name = "batch_age",
+     .type = SETTING_DURATION,
+     .offset = AT(batch_age_ns),
+     .default_text = "200ms",
+     .min = 0,
+     .max = 60 * NS_PER_S,
+     .help = "A write is made when the oldest packet has waited this long."},
+    {.name = "merge_interval",
+     .type = SETTING_DURATION,
+     .offset = AT(merge_interval_ns),
+     .default_text = "60s",
+     .min = NS_PER_MS,
+     .max = 3600 * NS_PER_S,
+     .help = "How long written chunks wait until they are merged into per-vehicle blocks."},
+    {.name = "vehicles_in_memory",
+     .type = SETTING_INT,
+     .offset = AT(vehicles_in_memory),
+     .default_text = "1000000",
+     .min = 1024,
+     .max = 100000000,
+     .unit = "vehicles",
+     .help = "Vehicles whose newest packet is remembered for recognising repeats (32 bytes "
+             "each); others are looked up on disk."},
+};
+
+const struct config_module sink_module = {
+    .name = "sink",
+    .help = "The database that keeps every packet.",
+    .settings = settings,
+    .setting_count = SETTING_COUNT(settings),
+    .size = sizeof(struct sink_config),
+};
