@@ -15,8 +15,7 @@ void lookup_deinit(struct lookup *lookup)
     arena_deinit(&lookup->arena);
 }
 
-static int load(struct lookup *lookup, struct db *db, const struct place *place,
-                struct error *err)
+static int load(struct lookup *lookup, struct db *db, const struct place *place, struct error *err)
 {
     struct bytes page;
     struct error broken;
@@ -179,8 +178,7 @@ static int look_by_order(struct lookup *lookup, struct db *db, const struct run 
         bool is_wanted = false;
         for (end = i; end < count && candidates[end].key.hash == candidates[i].key.hash; end++)
             is_wanted |= wants_orders(&candidates[end], &run->ranges);
-        if (is_wanted &&
-            look_at_orders(lookup, db, run->id, candidates + i, end - i, err) != 0)
+        if (is_wanted && look_at_orders(lookup, db, run->id, candidates + i, end - i, err) != 0)
             return -1;
     }
     return 0;
