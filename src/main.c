@@ -8,6 +8,7 @@
 #include "config/yaml.h"
 #include "tool/check.h"
 #include "tool/print_config.h"
+#include "tool/simulate.h"
 #include "tool/version.h"
 
 struct subcommand {
@@ -20,6 +21,7 @@ static const struct subcommand subcommands[] = {
     {"check", "check the configuration", check_tool},
     {"print-config", "print the configuration in force, or pages made from its tables",
      print_config_tool},
+    {"simulate", "play a fleet of simulated vehicles against a gateway", simulate_tool},
     {"version", "print the versions of the program and its libraries", version_tool},
 };
 

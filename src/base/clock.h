@@ -12,3 +12,5 @@
 int64_t clock_monotonic_ns(void);
 /* Nanoseconds since 1970-01-01T00:00:00Z. */
 int64_t clock_wall_ns(void);
+/* Block this thread; for ends and starts, never on a loop that serves. */
+void clock_sleep_ns(int64_t ns);

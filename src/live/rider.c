@@ -72,8 +72,7 @@ void rider_free(struct rider *rider)
     if (rider == NULL)
         return;
     struct riders *riders = rider->riders;
-    while (!list_is_empty(&rider->links))
-        watch_remove(&riders->watches, first_link(rider));
+    rider_unfollow_all(rider);
     rider_set_area(rider, NULL);
     list_remove(&rider->of_all);
     list_remove(&rider->of_ready);
@@ -112,6 +111,22 @@ void rider_unfollow(struct rider *rider, struct bytes vehicle)
         return;
     watch_remove(&rider->riders->watches, link);
     rider->link_count--;
+}
+
+void rider_unfollow_all(struct rider *rider)
+{
+    while (!list_is_empty(&rider->links))
+        watch_remove(&rider->riders->watches, first_link(rider));
+    rider->link_count = 0;
+}
+
+bool rider_may_speak(struct rider *rider, int64_t now_ns, unsigned most)
+{
+    if (now_ns - rider->second_ns >= NS_PER_S) {
+        rider->second_ns = now_ns;
+        rider->messages = 0;
+    }
+    return rider->messages++ < most;
 }
 
 enum rider_verdict rider_set_area(struct rider *rider, const struct area *area)
@@ -435,11 +450,12 @@ bool riders_push(struct riders *riders, int64_t now_ns)
     return !list_is_empty(&riders->ready);
 }
 
-void rider_drained(struct rider *rider)
+bool rider_drained(struct rider *rider)
 {
     rider->is_blocked = false;
     if (has_more(rider))
         set_ready(rider);
+    return !list_is_empty(&rider->of_ready);
 }
 
 static void keep_alive(struct rider *rider, int64_t now_ns)

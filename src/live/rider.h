@@ -61,6 +61,8 @@ struct rider {
     bool is_blocked;      /* its socket is full: rider_drained() comes */
     int64_t blocked_ns;
     int64_t sent_ns;
+    int64_t second_ns; /* when the second began in which it sent … */
+    unsigned messages; /* … so many messages */
 
     bool has_area;
     struct area area;
@@ -94,8 +96,12 @@ void rider_unfollow(struct rider *rider, struct bytes vehicle);
 enum rider_verdict rider_set_area(struct rider *rider, const struct area *area);
 void rider_restart(struct rider *rider);
 
-/* Its socket has taken everything. */
-void rider_drained(struct rider *rider);
+void rider_unfollow_all(struct rider *rider);
+/* One more message from it: false when that is more than `most` this second. */
+bool rider_may_speak(struct rider *rider, int64_t now_ns, unsigned most);
+
+/* Its socket has taken everything. True: something waits, call riders_push soon. */
+bool rider_drained(struct rider *rider);
 
 /* What happened to the roster. */
 void riders_changed(struct riders *riders, const struct roster_change *change);

@@ -56,6 +56,12 @@ struct server_handler {
     void (*on_close)(void *context, struct conn *conn);
     /* Unsent bytes fell to zero after conn_unsent_bytes() was above zero. May be NULL. */
     void (*on_drained)(void *context, struct conn *conn);
+    /* The head is there, the body perhaps not yet: the place to turn a request
+     * away before it is uploaded (503 while full, 401, 404). false: answered with
+     * conn_reply(); the body is skipped when it has come already, else the
+     * connection closes behind the answer. Not called for WebSocket handshakes.
+     * May be NULL. */
+    bool (*on_head)(void *context, struct conn *conn, const struct http1_request *request);
     /* An upper bound for this request's body, known from its head, or -1 for
      * the limit. May be NULL. */
     int64_t (*body_limit)(void *context, const struct http1_request *request);
@@ -72,7 +78,8 @@ const char *server_address(const struct server *server);
 /* No new connections; idle ones are closed; WebSockets get close 1001; answers
  * under way are finished with Connection: close. done() once none is left. */
 void server_drain(struct server *server, void (*done)(void *context), void *context);
-/* Close all at once and free. on_close comes for each. */
+/* Close all at once and free. on_close comes for each before this returns, and
+ * no callback after. Not from within a callback of one of its connections. */
 void server_close(struct server *server);
 
 struct server_reply {
@@ -83,6 +90,10 @@ struct server_reply {
     bool must_close;
 };
 void conn_reply(struct conn *conn, const struct server_reply *reply);
+/* A reply with the body {"error":error,"detail":detail}; `error` is a fixed word
+ * ("not_found"), `detail` a sentence for a person. extra_headers as above. */
+void conn_reply_error(struct conn *conn, unsigned status, const char *error, const char *detail,
+                      const char *extra_headers);
 /* A reply without end (server-sent events): the head now, then pieces. The
  * connection closes after it. conn_stream returns false once it is closed. */
 void conn_stream_begin(struct conn *conn, const char *content_type, const char *extra_headers);
@@ -92,7 +103,8 @@ bool conn_stream(struct conn *conn, struct bytes piece);
  * the loop's turn. false: the connection is closing (send buffer over its
  * limit included). */
 bool conn_send(struct conn *conn, enum ws_opcode opcode, struct bytes message);
-/* Start the close handshake. */
+/* WebSocket: start the close handshake. A stream ends; any other connection
+ * closes once what it was given is sent. */
 void conn_close(struct conn *conn, unsigned code, const char *reason);
 /* Bytes given to send that the kernel has not taken yet. */
 size_t conn_unsent_bytes(const struct conn *conn);

@@ -126,5 +126,5 @@ void window_rewind(struct window *window)
     window->sent = 0;
     window->first_number = 1;
     for (size_t i = 0; i < window->count; i++)
-        window_at(window, i)->is_rejected = false;
+        window_at(window, i)->reason = 0;
 }

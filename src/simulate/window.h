@@ -20,7 +20,7 @@ struct window_entry {
     uint32_t packet_len;
     uint16_t note_len; /* the owner's words about it, behind the packet */
     bool was_sent;     /* at least once */
-    bool is_rejected;
+    uint8_t reason;    /* 0, or why it was rejected, in the owner's numbers */
 };
 
 struct window {

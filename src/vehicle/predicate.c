@@ -136,7 +136,7 @@ static int compile_dialects(struct builder *builder, const struct yaml_node *yam
         return -1;
     const char *names[32];
     size_t known = 0;
-    for (; known < 31 && dialect_registry[known] != NULL; known++)
+    for (; dialect_registry[known] != NULL && known < 31; known++)
         names[known] = dialect_registry[known]->name;
     names[known] = NULL;
     bool is_list = yaml_kind(yaml) == YAML_SEQUENCE;
@@ -230,9 +230,8 @@ static int read_equals(struct builder *builder, const struct yaml_node *yaml,
     struct value *value = rule_alloc(builder->arena, sizeof *value);
     if (value == NULL)
         return error_set(err, ERROR_MEMORY, "no memory for a ruleset");
-    if (yaml_kind(yaml) != YAML_SCALAR)
-        return yaml_error(yaml, err, "equals: text, a number, true, false or null");
-    *value = value_from_yaml(yaml);
+    if (value_from_yaml(yaml, "equals", value, err) != 0)
+        return -1;
     node->op = OP_ONE_OF;
     node->values = (struct rule_values){value, 1};
     return 0;
@@ -257,7 +256,7 @@ static int check_comparison(const struct yaml_node *yaml, const struct predicate
     static const char *const pairs[][2] = {{"above", "at_least"}, {"below", "at_most"}};
     for (size_t i = 0; i < 2; i++)
         if (yaml_get(yaml, pairs[i][0]) != NULL && yaml_get(yaml, pairs[i][1]) != NULL)
-            return yaml_error(yaml, err, "'%s' and '%s' together: one of them", pairs[i][0],
+            return yaml_error(yaml, err, "\"%s\" and \"%s\" together: one of them", pairs[i][0],
                               pairs[i][1]);
     bool is_choice = yaml_get(yaml, "equals") != NULL || yaml_get(yaml, "one_of") != NULL;
     if (yaml_count(yaml) < 2 || (is_choice && yaml_count(yaml) > 2))
@@ -266,7 +265,7 @@ static int check_comparison(const struct yaml_node *yaml, const struct predicate
                           "at_least, below, at_most)");
     bool is_number = node->field.type == FIELD_NUMBER || node->field.type == FIELD_SIGNAL;
     if (!is_choice && !is_number)
-        return yaml_error(yaml, err, "'%s' is no number: it has no bounds", node->field.name.ptr);
+        return yaml_error(yaml, err, "\"%s\" is no number: it has no bounds", node->field.name.ptr);
     if (node->field.type == FIELD_TIME)
         return yaml_error(yaml, err, "time can't be compared: use max_age and max_ahead rules");
     return 0;
@@ -283,7 +282,7 @@ static int compile_comparison(struct builder *builder, const struct yaml_node *y
         return -1;
     const struct yaml_node *field = yaml_get(yaml, "field");
     if (field == NULL)
-        return yaml_error(yaml, err, "the comparison has no 'field'");
+        return yaml_error(yaml, err, "the comparison has no \"field\"");
     struct predicate_node *node = append(builder, yaml, OP_BETWEEN, err);
     if (node == NULL || field_compile(field, "field", &node->field, err) != 0)
         return -1;

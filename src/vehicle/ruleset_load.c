@@ -60,7 +60,7 @@ static int check_unique(const struct loader *loader, const struct yaml_node *nod
 {
     for (size_t i = 0; i < loader->all.count; i++)
         if (bytes_equal(loader->all.items[i]->id, rule->id))
-            return yaml_error(yaml_get(node, "id"), err, "two rules have the id '%s'",
+            return yaml_error(yaml_get(node, "id"), err, "two rules have the id \"%s\"",
                               rule->id.ptr);
     if (loader->all.count == RULESET_RULES_MAX)
         return yaml_error(node, err, "more than %d rules", RULESET_RULES_MAX);
@@ -100,7 +100,7 @@ static int take_rules(struct loader *loader, const struct yaml_node *node, struc
 
 static int twice(const struct yaml_node *node, const struct category *category, struct error *err)
 {
-    return yaml_error(yaml_get(node, "name"), err, "two categories have the name '%s'",
+    return yaml_error(yaml_get(node, "name"), err, "two categories have the name \"%s\"",
                       category->name.ptr);
 }
 
@@ -238,7 +238,7 @@ static int lay_out(struct loader *loader, struct category *category, const struc
     flags += copy_tests(tests + loader->common.count, own);
     if (flags > CATEGORY_FLAGS_MAX)
         return error_set(err, ERROR_CONFIG,
-                         "category '%s' has %d rules that flag; a packet holds at most %d flags",
+                         "category \"%s\" has %d rules that flag; a packet holds at most %d flags",
                          category->name.ptr, flags, CATEGORY_FLAGS_MAX);
     category->tests = tests;
     category->test_count = count;

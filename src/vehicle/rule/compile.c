@@ -47,11 +47,8 @@ int rule_read_values(const struct yaml_node *node, const char *what, struct rule
     if (values == NULL)
         return error_set(err, ERROR_MEMORY, "no memory for a ruleset");
     for (size_t i = 0; i < count; i++) {
-        const struct yaml_node *item = yaml_item(node, i);
-        if (yaml_kind(item) != YAML_SCALAR)
-            return yaml_error(item, err, "%s: a value is text, a number, true, false or null",
-                              what);
-        values[i] = value_from_yaml(item);
+        if (value_from_yaml(yaml_item(node, i), what, &values[i], err) != 0)
+            return -1;
     }
     *out = (struct rule_values){values, count};
     return 0;
@@ -71,13 +68,13 @@ int rule_read_choice(const struct yaml_node *node, const char *what, const char 
     }
     const char *near = yaml_suggest(word, choices);
     if (near != NULL)
-        return yaml_error(node, err, "%s: unknown value '%s'; did you mean '%s'?", what, word,
+        return yaml_error(node, err, "%s: unknown value \"%s\"; did you mean \"%s\"?", what, word,
                           near);
     struct buf known;
     buf_init(&known, 256);
     for (int i = 0; choices[i] != NULL; i++)
         buf_printf(&known, "%s%s", i == 0 ? "" : ", ", choices[i]);
-    yaml_error(node, err, "%s: unknown value '%s'; known are %.*s", what, word, (int)known.len,
+    yaml_error(node, err, "%s: unknown value \"%s\"; known are %.*s", what, word, (int)known.len,
                known.ptr);
     buf_deinit(&known);
     return -1;
@@ -132,7 +129,7 @@ static int read_check(const struct yaml_node *node, struct rule_arena *arena, st
     for (const struct rule_setting *s = kind->settings; s->name != NULL; s++) {
         const struct yaml_node *value = yaml_get(node, s->name);
         if (value == NULL && s->is_required)
-            return yaml_error(node, err, "a rule of kind %s needs '%s': %s", kind->name, s->name,
+            return yaml_error(node, err, "a rule of kind %s needs \"%s\": %s", kind->name, s->name,
                               s->help);
         if (value != NULL && read_setting(s, value, arena, check, err) != 0)
             return -1;
@@ -157,8 +154,9 @@ int rule_read_name(const struct yaml_node *node, const char *what, size_t len_ma
         is_good = is_good && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-');
     }
     if (!is_good)
-        return yaml_error(node, err, "%s '%.80s': 1-%zu of a-z, 0-9 and '-', not starting with '-'",
-                          what, name.ptr, len_max);
+        return yaml_error(node, err,
+                          "%s \"%.80s\": 1-%zu of a-z, 0-9 and '-', not starting with '-'", what,
+                          name.ptr, len_max);
     *out = name;
     return 0;
 }
@@ -172,7 +170,7 @@ static int read_kind(const struct yaml_node *node, struct rule *rule, struct err
     names[count] = NULL;
     const struct yaml_node *kind = yaml_get(node, "kind");
     if (kind == NULL)
-        return yaml_error(node, err, "the rule has no 'kind'");
+        return yaml_error(node, err, "the rule has no \"kind\"");
     int index;
     if (rule_read_choice(kind, "kind", names, &index, err) != 0)
         return -1;
@@ -192,7 +190,7 @@ static int read_action(const struct yaml_node *node, struct rule *rule, struct e
     if (flag == NULL)
         return 0;
     if (rule->action != RULE_FLAG)
-        return yaml_error(flag, err, "'flag' is for rules with on_fail: flag");
+        return yaml_error(flag, err, "\"flag\" is for rules with on_fail: flag");
     return rule_read_name(flag, "flag", ID_MAX, &rule->flag, err);
 }
 
@@ -206,7 +204,7 @@ int rule_compile(const struct yaml_node *node, struct rule_arena *arena, struct 
         return -1;
     const struct yaml_node *id = yaml_get(node, "id");
     if (id == NULL)
-        return yaml_error(node, err, "the rule has no 'id': it names the rule in dead letters");
+        return yaml_error(node, err, "the rule has no \"id\": it names the rule in dead letters");
     if (rule_read_name(id, "id", ID_MAX, &out->id, err) != 0 || read_action(node, out, err) != 0 ||
         read_check(node, arena, out, err) != 0)
         return -1;

@@ -39,20 +39,25 @@ static const struct field_info *find(struct bytes name)
     return NULL;
 }
 
-/* A signal may have any name, so a slip can't be told from one, except when it
- * looks like a field; then the writer must say which is meant. */
+/* A signal may have any name, so a slip can't be told from one, except when a
+ * single letter makes it a field; then the writer must say which is meant. */
+static const char *near_field(const char *written)
+{
+    for (const struct field_info *info = field_table; info->name != NULL; info++)
+        if (info->name[0] == (written[0] | 0x20) && text_distance(written, info->name) == 1)
+            return info->name;
+    return NULL;
+}
+
 static int check_slip(const struct yaml_node *node, const char *what, struct error *err)
 {
-    const char *known[sizeof field_table / sizeof field_table[0]];
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        known[i] = field_table[i].name;
     const char *written = yaml_text(node).ptr;
-    const char *near = yaml_suggest(written, known);
+    const char *near = near_field(written);
     if (near == NULL)
         return 0;
     return yaml_error(node, err,
-                      "%s: there is no field '%s'; did you mean '%s'? (a signal of that name is "
-                      "written 'signals.%s')",
+                      "%s: there is no field \"%s\"; did you mean \"%s\"? (a signal of that name "
+                      "is written \"signals.%s\")",
                       what, written, near, written);
 }
 
@@ -120,7 +125,7 @@ static struct value signal_value(const struct signal *signal)
     case SIGNAL_STRING:
         return (struct value){.type = VALUE_TEXT,
                               .text = bytes_of(signal->raw.ptr + 1, signal->raw.len - 2),
-                              .is_json = true};
+                              .raw = signal->raw};
     case SIGNAL_EMPTY:
         return (struct value){.type = VALUE_EMPTY};
     }

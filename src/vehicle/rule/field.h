@@ -26,12 +26,14 @@ struct field {
 /* A value as rules see it. */
 enum value_type { VALUE_NONE, VALUE_NULL, VALUE_BOOL, VALUE_NUMBER, VALUE_TEXT, VALUE_EMPTY };
 
+enum { VALUE_TEXT_MAX = 256 }; /* bytes of a ruleset's own values */
+
 struct value {
     enum value_type type;
     bool is_true;
-    bool is_json;      /* text is the inside of a JSON string: escapes as sent */
     double number;     /* of NUMBER */
     struct bytes text; /* of TEXT; of NUMBER its digits as sent, when it is a signal */
+    struct bytes raw;  /* of a signal's TEXT: the JSON string, of which text is the inside */
 };
 
 /* An unknown name that is one slip away from a known one is an error. */
@@ -43,7 +45,8 @@ bool field_is_present(const struct field *field, const struct packet *packet);
 struct value field_read(const struct field *field, const struct packet *packet);
 /* A scalar of the ruleset: quoted is text; plain null, true, false and numbers
  * are what they look like; other plain words are text. */
-struct value value_from_yaml(const struct yaml_node *node);
+int value_from_yaml(const struct yaml_node *node, const char *what, struct value *out,
+                    struct error *err);
 /* Equal in type and content. Numbers: as sent when both are written the same,
  * else as doubles. `wanted` comes from the ruleset. */
 bool value_equal(const struct value *wanted, const struct value *found);

@@ -23,7 +23,7 @@ static int check_values(const struct yaml_node *node, const struct one_of *one_o
     for (size_t i = 0; i < one_of->values.count; i++)
         if (one_of->values.items[i].type != type)
             return yaml_error(yaml_item(yaml_get(node, "values"), i), err,
-                              "'%s' is %s: this can never be equal to it", one_of->field.name.ptr,
+                              "\"%s\" is %s: this can never be equal to it", one_of->field.name.ptr,
                               name);
     return 0;
 }

@@ -29,7 +29,8 @@ static int compile(const struct yaml_node *node, const void *check, struct rule_
     if (range->field.type == FIELD_TIME)
         return yaml_error(node, err, "a range of time: use the kinds max_age and max_ahead");
     if (range->field.type != FIELD_NUMBER && range->field.type != FIELD_SIGNAL)
-        return yaml_error(node, err, "'%s' is text: a range needs a number", range->field.name.ptr);
+        return yaml_error(node, err, "\"%s\" is text: a range needs a number",
+                          range->field.name.ptr);
     if (isinf(range->min) && isinf(range->max))
         return yaml_error(node, err, "a range needs min, max or both");
     if (range->min > range->max)

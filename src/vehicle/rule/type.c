@@ -28,7 +28,7 @@ static int compile(const struct yaml_node *node, const void *check, struct rule_
     (void)test;
     const struct type *type = check;
     if (type->field.type != FIELD_SIGNAL)
-        return yaml_error(node, err, "'%s' is not a signal: its type is checked on arrival",
+        return yaml_error(node, err, "\"%s\" is not a signal: its type is checked on arrival",
                           type->field.name.ptr);
     return 0;
 }

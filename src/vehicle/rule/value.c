@@ -4,99 +4,43 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "codec/json.h"
 #include "vehicle/rule/field.h"
 
-struct value value_from_yaml(const struct yaml_node *node)
+int value_from_yaml(const struct yaml_node *node, const char *what, struct value *out,
+                    struct error *err)
 {
+    if (yaml_kind(node) != YAML_SCALAR)
+        return yaml_error(node, err, "%s: a value is text, a number, true, false or null", what);
     struct bytes text = yaml_text(node);
-    struct value value = {.type = VALUE_TEXT, .text = text};
+    if (text.len > VALUE_TEXT_MAX)
+        return yaml_error(node, err, "%s: a value has at most %d bytes", what, VALUE_TEXT_MAX);
+    *out = (struct value){.type = VALUE_TEXT, .text = text};
     if (yaml_is_quoted(node))
-        return value;
-    if (yaml_is_null(node))
-        return (struct value){.type = VALUE_NULL};
-    bool is_true = bytes_equal_text(text, "true");
-    if (is_true || bytes_equal_text(text, "false"))
-        return (struct value){.type = VALUE_BOOL, .is_true = is_true};
-    if (text_to_double(text, &value.number))
-        value.type = VALUE_NUMBER;
-    return value;
-}
-
-/* ---- text as sent in JSON against plain text ---- */
-
-static unsigned hex4(const char *p)
-{
-    uint8_t two[2] = {0, 0};
-    text_to_hex_bytes(bytes_of(p, 4), two, 2);
-    return (unsigned)two[0] << 8 | two[1];
-}
-
-static size_t put_utf8(char out[4], unsigned code)
-{
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    size_t len = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    static const unsigned char first[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (size_t i = len - 1; i > 0; i--, code >>= 6)
-        out[i] = (char)(0x80 | (code & 0x3F));
-    out[0] = (char)(first[len] | code);
-    return len;
-}
-
-/* The \\uDC00-DFFF at i, or 0: half a pair alone is valid JSON. */
-static unsigned low_surrogate(struct bytes text, size_t i)
-{
-    if (text.len - i < 6 || text.ptr[i] != '\\' || text.ptr[i + 1] != 'u')
         return 0;
-    unsigned code = hex4(text.ptr + i + 2);
-    return code >= 0xDC00 && code < 0xE000 ? code : 0;
+    bool is_true = bytes_equal_text(text, "true");
+    if (yaml_is_null(node))
+        *out = (struct value){.type = VALUE_NULL};
+    else if (is_true || bytes_equal_text(text, "false"))
+        *out = (struct value){.type = VALUE_BOOL, .is_true = is_true};
+    else if (text_to_double(text, &out->number))
+        out->type = VALUE_NUMBER;
+    return 0;
 }
 
-/* One character of a JSON string's inside, which the parser found valid. */
-static size_t take_char(struct bytes text, size_t *i, char out[4])
+/* Each byte of a JSON string may be written with up to six ("\u0041"). */
+static bool json_equal(struct bytes raw, struct bytes plain)
 {
-    if (text.ptr[*i] != '\\') {
-        out[0] = text.ptr[(*i)++];
-        return 1;
-    }
-    static const char letters[] = "bfnrt";
-    static const char controls[] = "\b\f\n\r\t";
-    char letter = text.ptr[*i + 1];
-    if (letter != 'u') {
-        const char *at = strchr(letters, letter);
-        out[0] = at == NULL ? letter : controls[at - letters];
-        *i += 2;
-        return 1;
-    }
-    unsigned code = hex4(text.ptr + *i + 2);
-    *i += 6;
-    unsigned low = code >= 0xD800 && code < 0xDC00 ? low_surrogate(text, *i) : 0;
-    if (low != 0) {
-        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-        *i += 6;
-    }
-    return put_utf8(out, code);
-}
-
-static bool json_equal(struct bytes json, struct bytes plain)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < json.len;) {
-        char one[4];
-        size_t len = take_char(json, &i, one);
-        if (plain.len - at < len || memcmp(plain.ptr + at, one, len) != 0)
-            return false;
-        at += len;
-    }
-    return at == plain.len;
+    char text[6 * VALUE_TEXT_MAX + 2];
+    if (raw.len > sizeof text)
+        return false;
+    return bytes_equal(bytes_of(text, json_unescape(raw, text)), plain);
 }
 
 static bool text_equal(const struct value *wanted, const struct value *found)
 {
-    if (found->is_json && memchr(found->text.ptr, '\\', found->text.len) != NULL)
-        return json_equal(found->text, wanted->text);
+    if (found->raw.len > 0 && memchr(found->raw.ptr, '\\', found->raw.len) != NULL)
+        return json_equal(found->raw, wanted->text);
     return bytes_equal(wanted->text, found->text);
 }
 

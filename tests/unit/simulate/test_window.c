@@ -94,13 +94,13 @@ static void test_numbers_begin_at_1_after_a_rewind(void **state)
     assert_null(window_by_number(&window, 2));
     check(&window, 0, 2);
     assert_ptr_equal(window_by_number(&window, 3), window_at(&window, 0));
-    window_by_number(&window, 3)->is_rejected = true;
+    window_by_number(&window, 3)->reason = 3;
 
     window_rewind(&window);
     assert_int_equal(window_unsent(&window), 3);
     window.sent = 3;
     assert_ptr_equal(window_by_number(&window, 1), window_at(&window, 0));
-    assert_false(window_at(&window, 0)->is_rejected);
+    assert_int_equal(window_at(&window, 0)->reason, 0);
     check(&window, 0, 2);
     window_deinit(&window);
 }

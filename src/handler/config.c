@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "handler/config.h"
+
+#define AT(field) offsetof(struct handler_config, field)
+
+static const struct setting settings[] = {
+    {.name = "rules",
+     .type = SETTING_STRING,
+     .offset = AT(rules),
+     .default_text = "",
+     .is_reloadable = true,
+     .help = "The ruleset: a YAML file, or a folder of them read in order of their names. Empty: "
+             "the rules that are part of the program (config/rules/default.yaml)."},
+    {.name = "topics",
+     .type = SETTING_LIST,
+     .offset = AT(topics),
+     .default_text = "",
+     .help = "The ingest topics to read. Empty: those of the dialects (gpscoords, data-topic)."},
+    {.name = "threads",
+     .type = SETTING_INT,
+     .offset = AT(threads),
+     .default_text = "1",
+     .min = 1,
+     .max = 16,
+     .unit = "threads",
+     .help = "Threads that share the partitions; more than partitions are idle."},
+    {.name = "batch_records",
+     .type = SETTING_INT,
+     .offset = AT(batch_records),
+     .default_text = "4096",
+     .min = 1,
+     .max = 65536,
+     .unit = "records",
+     .help = "Records taken at once; each batch is committed as a whole."},
+    {.name = "batches_in_flight",
+     .type = SETTING_INT,
+     .offset = AT(batches_in_flight),
+     .default_text = "8",
+     .min = 1,
+     .max = 64,
+     .unit = "batches",
+     .help = "Batches of a thread whose outputs are on their way to the disk while the next is "
+             "worked on."},
+    {.name = "drain_timeout",
+     .type = SETTING_DURATION,
+     .offset = AT(drain_timeout_ns),
+     .default_text = "10s",
+     .min = 0,
+     .max = INT64_C(600) * 1000000000,
+     .help = "How long a stop waits until the outputs are durable; what isn't is done again at the "
+             "next start."},
+};
+
+const struct config_module handler_module = {
+    .name = "handler",
+    .help = "Checks what came in by rules and sorts it into categories.",
+    .settings = settings,
+    .setting_count = SETTING_COUNT(settings),
+    .size = sizeof(struct handler_config),
+};

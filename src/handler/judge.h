@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What becomes of one ingest record: pure, no broker. The outputs borrow from
+ * the judge and the input until the next call. Equal inputs and rulesets give
+ * equal bytes. One thread. */
+#pragma once
+
+#include "broker/broker.h"
+#include "vehicle/mc.h"
+#include "vehicle/ruleset.h"
+
+struct judge {
+    struct packet_scratch *scratch;
+    struct buf value;
+    uint8_t mc[MC_MAX];
+    struct packet packet;
+    struct decision decision;
+};
+
+struct judgement {
+    enum verdict verdict;
+    size_t category;      /* index; of dead letters ruleset_category_count() */
+    enum reason reason;   /* of a dead letter */
+    struct record record; /* to publish; not for DROP */
+};
+
+int judge_init(struct judge *judge, struct error *err);
+void judge_deinit(struct judge *judge);
+
+/* judge->decision holds the rules that failed. */
+void judge_record(struct judge *judge, const struct ruleset *ruleset, const struct consumed *in,
+                  const char *topic, struct judgement *out);
+/* A dead letter whatever the rules say (crashed, too large). */
+void judge_divert(struct judge *judge, const struct ruleset *ruleset, const struct consumed *in,
+                  const char *topic, enum reason reason, const char *detail, struct judgement *out);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One thread of the handler. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/bell.h"
+#include "broker/attempts.h"
+#include "handler/config.h"
+#include "handler/judge.h"
+#include "handler/plan.h"
+
+/* What the role's threads share. */
+struct shared {
+    struct broker *broker;
+    struct attempts *attempts;
+    struct handler_config config;
+    const int *ingest; /* topics' numbers */
+    size_t ingest_count;
+    atomic_bool is_stopping;
+    atomic_int_fast64_t stop_deadline_ns; /* monotonic; valid once stopping */
+    atomic_uint ready_count;
+    pthread_mutex_t lock; /* of plan */
+    struct plan *plan;
+    atomic_uint generation; /* of plan */
+};
+
+/* A run of work waiting to be durable: committed as one. */
+struct flight {
+    size_t pending; /* published, not delivered */
+    size_t range_count;
+    struct attempts_range *ranges; /* one per partition touched */
+    int *topics;                   /* of the ranges */
+    int64_t begun_ns;
+};
+
+struct tally {
+    uint64_t records;
+    uint64_t verdicts[4];
+    uint64_t reasons[REASON_COUNT];
+};
+
+struct worker {
+    struct shared *shared;
+    unsigned number; /* and slot of attempts */
+    pthread_t thread;
+    struct bell bell;
+    struct plan *plan;
+    unsigned generation;
+    struct judge judge;
+    struct producer *producer;
+    struct consumer *consumer;
+    bool has_failed; /* an output was not made durable: go back to the committed position */
+    bool is_ready;
+    /* A ring: those in [tail, head) are closed and wait; head is being filled. */
+    struct flight *flights;
+    uint64_t head, tail;
+    size_t flight_count; /* of the ring */
+    struct attempts_range *marks;
+    size_t mark_count;
+    struct tally tally;
+};
+
+int worker_start(struct worker *worker, struct shared *shared, unsigned number, struct error *err);
+/* Wait until it has ended; shared->is_stopping was set before. */
+void worker_join(struct worker *worker);

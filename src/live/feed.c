@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A batch is gone through four times: hash each key and ask for its slot in the
+ * table, then for its entry, then for the entry's text, then decode and put. With
+ * 200,000 vehicles each of these is a cache miss; asked for ahead, they overlap.
+ *
+ * The record's key is the vehicle (contracts: record), so it can be hashed before
+ * anything is decoded; what decides is the vehicle in the packet. */
+#include "live/feed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/must.h"
+#include "live/area.h"
+#include "observe/log.h"
+#include "observe/metrics.h"
+#include "vehicle/canonical.h"
+
+enum { BATCH = 512 };
+enum { IGNORED_STALE, IGNORED_NO_POSITION, IGNORED_UNDECODABLE, IGNORED_NO_MEMORY };
+
+/* ---- opening ---- */
+
+static int find_topics(struct feed *feed, const struct feed_options *options, struct error *err)
+{
+    feed->topics = calloc(options->topic_count, sizeof *feed->topics);
+    if (feed->topics == NULL)
+        return error_set(err, ERROR_MEMORY, "no memory for the topics");
+    for (size_t i = 0; i < options->topic_count; i++) {
+        feed->topics[i] = broker_topic(options->broker, options->topics[i], 0, err);
+        if (feed->topics[i] < 0)
+            return -1;
+        feed->partition_count += (size_t)broker_partitions(options->broker, feed->topics[i]);
+    }
+    feed->topic_count = options->topic_count;
+    return 0;
+}
+
+static int find_partitions(struct feed *feed, struct error *err)
+{
+    feed->partitions = calloc(feed->partition_count, sizeof *feed->partitions);
+    if (feed->partitions == NULL)
+        return error_set(err, ERROR_MEMORY, "no memory for the partitions");
+    struct feed_partition *at = feed->partitions;
+    for (size_t i = 0; i < feed->topic_count; i++)
+        for (int p = 0; p < broker_partitions(feed->broker, feed->topics[i]); p++) {
+            struct broker_offsets offsets;
+            if (broker_offsets(feed->broker, feed->topics[i], p, &offsets, err) != 0)
+                return -1;
+            *at++ = (struct feed_partition){feed->topics[i], p, offsets.earliest, offsets.end};
+        }
+    return 0;
+}
+
+static int open_consumer(struct feed *feed, const struct feed_options *options, struct error *err)
+{
+    const struct consumer_options consumer = {.topics = feed->topics,
+                                              .topic_count = feed->topic_count,
+                                              .start = CONSUMER_FROM_EARLIEST,
+                                              .wake = options->wake,
+                                              .context = options->context};
+    return consumer_open(&feed->consumer, feed->broker, &consumer, err);
+}
+
+int feed_open(struct feed *feed, const struct feed_options *options, struct error *err)
+{
+    *feed = (struct feed){.broker = options->broker,
+                          .packet_bytes = options->packet_bytes,
+                          .roster = options->roster,
+                          .on_change = options->on_change,
+                          .context = options->context,
+                          .clock_offset_ns = clock_wall_ns() - clock_monotonic_ns()};
+    must(options->topic_count > 0);
+    buf_init(&feed->shortened, options->packet_bytes);
+    feed->scratch = packet_scratch_new();
+    if (feed->scratch == NULL)
+        return error_set(err, ERROR_MEMORY, "no memory to decode packets");
+    if (find_topics(feed, options, err) != 0 || find_partitions(feed, err) != 0 ||
+        open_consumer(feed, options, err) != 0) {
+        feed_close(feed);
+        return error_prefix(err, "live can't read its topics");
+    }
+    return 0;
+}
+
+void feed_close(struct feed *feed)
+{
+    if (feed->consumer != NULL)
+        consumer_close(feed->consumer);
+    packet_scratch_free(feed->scratch);
+    buf_deinit(&feed->shortened);
+    free(feed->topics);
+    free(feed->partitions);
+    *feed = (struct feed){0};
+}
+
+/* ---- where it stands ---- */
+
+/* Records come partition by partition: begin with the one found last. */
+static struct feed_partition *find_partition(struct feed *feed, int topic, int partition)
+{
+    for (size_t i = 0; i < feed->partition_count; i++) {
+        size_t at = (feed->found_last + i) % feed->partition_count;
+        if (feed->partitions[at].topic == topic && feed->partitions[at].partition == partition) {
+            feed->found_last = at;
+            return &feed->partitions[at];
+        }
+    }
+    return NULL;
+}
+
+static void seek(struct feed *feed, struct feed_partition *partition, int64_t offset)
+{
+    struct error err;
+    if (consumer_seek(feed->consumer, partition->topic, partition->partition, offset, &err) == 0)
+        partition->next_offset = offset;
+    else
+        log_error("live", "reading from the earliest instead", &err);
+}
+
+void feed_seek(struct feed *feed, const struct snapshot_position *position)
+{
+    int topic = broker_find_topic(feed->broker, position->topic);
+    struct feed_partition *partition = find_partition(feed, topic, position->partition);
+    if (partition == NULL)
+        return;
+    /* next_offset is still the earliest, target the end. */
+    if (position->next_offset < partition->next_offset ||
+        position->next_offset > partition->target) {
+        log_event(LOG_WARN, "live", "saved offset is not in the topic: reading from the earliest",
+                  LOG_T("topic", position->topic), LOG_I("partition", position->partition),
+                  LOG_I("saved", position->next_offset), LOG_I("earliest", partition->next_offset),
+                  LOG_I("end", partition->target));
+        return;
+    }
+    seek(feed, partition, position->next_offset);
+}
+
+void feed_seek_committed(struct feed *feed, const char *group)
+{
+    for (size_t i = 0; i < feed->partition_count; i++) {
+        struct feed_partition *partition = &feed->partitions[i];
+        int64_t offset =
+            broker_committed(feed->broker, group, partition->topic, partition->partition);
+        if (offset > partition->next_offset && offset <= partition->target)
+            seek(feed, partition, offset);
+    }
+}
+
+void feed_seek_earliest(struct feed *feed)
+{
+    for (size_t i = 0; i < feed->partition_count; i++) {
+        struct feed_partition *partition = &feed->partitions[i];
+        struct broker_offsets offsets;
+        struct error err;
+        if (broker_offsets(feed->broker, partition->topic, partition->partition, &offsets, &err) ==
+            0)
+            seek(feed, partition, offsets.earliest);
+        else
+            log_error("live", "can't go back to the earliest offset", &err);
+    }
+}
+
+int64_t feed_lag(const struct feed *feed)
+{
+    int64_t lag = 0;
+    for (size_t i = 0; i < feed->partition_count; i++)
+        lag +=
+            consumer_lag(feed->consumer, feed->partitions[i].topic, feed->partitions[i].partition);
+    return lag;
+}
+
+void feed_positions(const struct feed *feed, struct snapshot_position *out)
+{
+    for (size_t i = 0; i < feed->partition_count; i++)
+        out[i] = (struct snapshot_position){
+            broker_topic_name(feed->broker, feed->partitions[i].topic),
+            feed->partitions[i].partition, feed->partitions[i].next_offset};
+}
+
+/* ---- packets ---- */
+
+static void ignore(unsigned why)
+{
+    metrics_add(METRIC_LIVE_IGNORED, why, 1);
+}
+
+/* What riders are shown: the packet as it came, unless it is long or holds line
+ * breaks (which would end a server-sent event): then written anew. Empty: it
+ * can't be shown. */
+static struct bytes shown(struct feed *feed, struct bytes canonical, struct packet *packet)
+{
+    bool is_long = canonical.len > feed->packet_bytes;
+    if (!is_long && memchr(canonical.ptr, '\n', canonical.len) == NULL &&
+        memchr(canonical.ptr, '\r', canonical.len) == NULL)
+        return canonical;
+    if (is_long)
+        packet->signal_count = 0;
+    buf_clear(&feed->shortened);
+    if (canonical_encode(packet, &feed->shortened) != 0)
+        return bytes_of(NULL, 0);
+    return buf_bytes(&feed->shortened);
+}
+
+/* When it was last heard of, on the monotonic clock. Once caught up that is now,
+ * whatever the wall clock does; before, its age is what the wall clock says. */
+static int64_t seen_at(const struct feed *feed, const struct packet *packet, int64_t now_ns)
+{
+    if (feed->is_caught_up)
+        return now_ns;
+    int64_t at_ns = packet->received_ns - feed->clock_offset_ns;
+    return at_ns < now_ns ? at_ns : now_ns;
+}
+
+static void put(struct feed *feed, const struct roster_report *report, int64_t seen_ns)
+{
+    struct roster_change change;
+    switch (roster_put(feed->roster, report, seen_ns, &change)) {
+    case ROSTER_ADDED:
+        feed->on_change(feed->context, &change);
+        metrics_add(METRIC_LIVE_UPDATES, 0, 1);
+        return;
+    case ROSTER_UPDATED:
+        metrics_add(METRIC_LIVE_UPDATES, 0, 1);
+        feed->on_change(feed->context, &change);
+        return;
+    case ROSTER_STALE:
+        ignore(IGNORED_STALE);
+        return;
+    case ROSTER_NO_MEMORY:
+        ignore(IGNORED_NO_MEMORY);
+        return;
+    }
+}
+
+void feed_take(struct feed *feed, struct bytes canonical, int64_t now_ns)
+{
+    struct packet packet;
+    struct reject reject;
+    if (!canonical_decode(feed->scratch, canonical, &packet, &reject)) {
+        ignore(IGNORED_UNDECODABLE);
+        return;
+    }
+    const uint32_t place = PACKET_HAS_LAT | PACKET_HAS_LON;
+    if ((packet.fields & place) != place || !area_is_position(packet.lat, packet.lon)) {
+        ignore(IGNORED_NO_POSITION);
+        return;
+    }
+    struct roster_report report = {.vehicle = packet.vehicle,
+                                   .json = shown(feed, canonical, &packet),
+                                   .hash = roster_hash(packet.vehicle),
+                                   .order = packet.order,
+                                   .received_ns = packet.received_ns,
+                                   .lat = packet.lat,
+                                   .lon = packet.lon};
+    int64_t seen_ns = seen_at(feed, &packet, now_ns);
+    if (report.json.len == 0)
+        ignore(IGNORED_UNDECODABLE);
+    else if (now_ns - seen_ns <= feed->roster->limits.ttl_ns)
+        put(feed, &report, seen_ns);
+}
+
+/* ---- batches ---- */
+
+static void fetch_ahead(const struct feed *feed, const struct consumed_batch *batch,
+                        uint64_t hashes[BATCH])
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        hashes[i] = roster_hash(batch->records[i].record.key);
+        roster_fetch_slot(feed->roster, hashes[i]);
+    }
+    for (size_t i = 0; i < batch->count; i++)
+        roster_fetch_entry(feed->roster, hashes[i]);
+}
+
+static void take_batch(struct feed *feed, const struct consumed_batch *batch, int64_t now_ns)
+{
+    enum { AHEAD = 8 };
+    uint64_t hashes[BATCH];
+    fetch_ahead(feed, batch, hashes);
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct consumed *consumed = &batch->records[i];
+        if (i + AHEAD < batch->count)
+            roster_fetch_text(feed->roster, hashes[i + AHEAD]);
+        feed_take(feed, consumed->record.value, now_ns);
+        struct feed_partition *partition =
+            find_partition(feed, consumed->topic, consumed->partition);
+        if (partition != NULL)
+            partition->next_offset = consumed->offset + 1;
+    }
+}
+
+static bool has_reached_targets(const struct feed *feed)
+{
+    for (size_t i = 0; i < feed->partition_count; i++)
+        if (feed->partitions[i].next_offset < feed->partitions[i].target)
+            return false;
+    return true;
+}
+
+/* Nothing to read means nothing is missing, even where a gap of offsets keeps the
+ * target out of reach. */
+static void check_caught_up(struct feed *feed, bool is_empty)
+{
+    if (feed->is_caught_up || (!is_empty && !has_reached_targets(feed)))
+        return;
+    feed->is_caught_up = true;
+    roster_sort_by_age(feed->roster);
+}
+
+bool feed_run(struct feed *feed, int64_t now_ns)
+{
+    struct consumed_batch batch = {0};
+    struct error err;
+    if (consumer_fetch(feed->consumer, &batch, BATCH, 0, &err) != 0) {
+        if (!feed->has_failed)
+            log_error("live", "can't read; trying again", &err);
+        feed->has_failed = true;
+        return false;
+    }
+    feed->has_failed = false;
+    take_batch(feed, &batch, now_ns);
+    check_caught_up(feed, batch.count == 0);
+    return batch.count != 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run looks like to a person, and to a program. Pure. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "simulate/stats.h"
+
+struct report {
+    const struct stats *stats;
+    uint64_t vehicles; /* 0: not known (a trace) */
+    uint32_t connections;
+    double seconds; /* of playing and waiting for acks */
+    double cpu_seconds;
+    bool wants_acks;
+    double share_done; /* 0..1; negative: not known */
+};
+
+/* One line, without its end; `sent_before` packets were sent `seconds_before` the
+ * present. */
+int report_print_progress(struct buf *out, const struct report *report, uint64_t sent_before,
+                          double seconds_before);
+int report_print_text(struct buf *out, const struct report *report);
+/* One JSON object and a line end. Latencies in milliseconds. */
+int report_print_json(struct buf *out, const struct report *report);
+/* All that was sent is acked or rejected, and something was. */
+bool report_is_success(const struct report *report);

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every kind of rule at its boundaries: one row a case. */
+#include "rules_support.h"
+
+struct row {
+    const char *rule;   /* settings, without id */
+    const char *packet; /* JSON */
+    const char *detail; /* NULL: it passes; else how the sentence begins */
+};
+
+static void check(const struct row *row)
+{
+    char yaml[1024];
+    snprintf(yaml, sizeof yaml, "rules: [{id: r, %s}]", row->rule);
+    struct ruleset *ruleset = ruleset_of(yaml);
+    struct packet packet = packet_of(row->packet);
+    struct decision decision;
+    enum verdict verdict = apply(ruleset, &packet, &decision);
+    if (verdict != (row->detail == NULL ? VERDICT_PASS : VERDICT_DEAD_LETTER))
+        fail_msg("%s of %s: verdict %d", row->rule, row->packet, verdict);
+    if (row->detail != NULL) {
+        char whole[RULESET_DETAIL_MAX];
+        snprintf(whole, sizeof whole, "%s (rule r)", row->detail);
+        assert_string_equal(decision.detail, whole);
+        assert_int_equal(decision.failed_count, 1);
+        assert_int_equal(decision.reason, decision.failed[0]->kind->reason);
+    }
+    ruleset_unref(ruleset);
+}
+
+#define CHECK_ALL(rows)                                       \
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) \
+    check(&rows[i])
+
+#define OBU(rest) "{\"obuid\":1" rest "}"
+#define ENVELOPE(rest) \
+    "{\"id\":\"a\",\"timestamp\":\"" RECEIVED_TEXT "\",\"source\":\"v\",\"type\":\"t\"" rest "}"
+
+static void required(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"kind: required, fields: lat", OBU(",\"lat\":0"), NULL},
+        {"kind: required, fields: lat", OBU(",\"lon\":0"), "lat is missing"},
+        {"kind: required, fields: [lat, lon]", OBU(",\"lat\":0,\"lon\":0"), NULL},
+        {"kind: required, fields: [lat, lon]", OBU(",\"lat\":0"), "lon is missing"},
+        {"kind: required, fields: time", OBU(",\"lat\":0"), "time is missing"},
+        {"kind: required, fields: battery", OBU(",\"battery\":null"), NULL},
+        {"kind: required, fields: battery", OBU(",\"lat\":0"), "battery is missing"},
+        {"kind: required, fields: [lat, can.rpm]", OBU(",\"lat\":0,\"can\":{\"rpm\":1}"), NULL},
+        {"kind: required, fields: [lat, can.rpm]", OBU(",\"lat\":0,\"can\":{\"x\":1}"),
+         "can.rpm is missing"},
+        {"kind: required, fields: signals.time2", OBU(",\"time2\":0"), NULL},
+        {"kind: required, fields: [vehicle, dialect]", OBU(""), NULL},
+        {"kind: required, fields: type", OBU(""), "type is missing"},
+        {"kind: required, fields: [type, id]", ENVELOPE(""), NULL},
+    };
+    CHECK_ALL(rows);
+}
+
+static void range(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"kind: range, field: lat, min: -90, max: 90", OBU(",\"lat\":90"), NULL},
+        {"kind: range, field: lat, min: -90, max: 90", OBU(",\"lat\":-90.0"), NULL},
+        {"kind: range, field: lat, min: -90, max: 90", OBU(",\"lat\":90.0000001"),
+         "lat 90.0000001 is outside -90..90"},
+        {"kind: range, field: lat, min: -90, max: 90", OBU(",\"lat\":-90.5"),
+         "lat -90.5 is outside -90..90"},
+        {"kind: range, field: lat, min: -90, max: 90", OBU(""), NULL},
+        {"kind: range, field: speed, min: 0", OBU(",\"speed\":0"), NULL},
+        {"kind: range, field: speed, min: 0", OBU(",\"speed\":1e300"), NULL},
+        {"kind: range, field: speed, min: 0", OBU(",\"speed\":-0.1"), "speed -0.1 is below 0"},
+        {"kind: range, field: speed, max: 1.5", OBU(",\"speed\":2"), "speed 2 is above 1.5"},
+        {"kind: range, field: rpm, min: 0, max: 9000", OBU(",\"rpm\":9000"), NULL},
+        {"kind: range, field: rpm, min: 0, max: 9000", OBU(",\"rpm\":9001"),
+         "rpm 9001 is outside 0..9000"},
+        {"kind: range, field: rpm, min: 0, max: 9000", OBU(",\"rpm\":1e999"),
+         "rpm 1e999 is outside 0..9000"},
+        {"kind: range, field: rpm, min: 0, max: 9000", OBU(",\"rpm\":\"fast\""),
+         "rpm is 'fast', not a number"},
+        {"kind: range, field: rpm, min: 0, max: 9000", OBU(",\"rpm\":null"),
+         "rpm is null, not a number"},
+        {"kind: range, field: rpm, min: 0, max: 9000", OBU(",\"rpm\":{}"),
+         "rpm is an empty object or array, not a number"},
+        {"kind: range, field: rpm, min: 0, max: 9000", OBU(""), NULL},
+    };
+    CHECK_ALL(rows);
+}
+
+static void one_of(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"kind: one_of, field: gear, values: [P, R]", OBU(",\"gear\":\"R\""), NULL},
+        {"kind: one_of, field: gear, values: [P, R]", OBU(",\"gear\":\"\\u0052\""), NULL},
+        {"kind: one_of, field: gear, values: [P, R]", OBU(",\"gear\":\"r\""),
+         "gear 'r' is not one of the 2 allowed"},
+        {"kind: one_of, field: gear, values: [P, R]", OBU(",\"gear\":\"RR\""),
+         "gear 'RR' is not one of the 2 allowed"},
+        {"kind: one_of, field: gear, values: [1, 2]", OBU(",\"gear\":2.0"), NULL},
+        {"kind: one_of, field: gear, values: [1, 2]", OBU(",\"gear\":\"2\""),
+         "gear '2' is not one of the 2 allowed"},
+        {"kind: one_of, field: gear, values: ['1', '2']", OBU(",\"gear\":\"2\""), NULL},
+        {"kind: one_of, field: gear, values: [9007199254740993]", OBU(",\"gear\":9007199254740993"),
+         NULL},
+        {"kind: one_of, field: gear, values: [9007199254740993]", OBU(",\"gear\":9007199254740992"),
+         "gear 9007199254740992 is not one of the 1 allowed"},
+        {"kind: one_of, field: on, values: [true, null]", OBU(",\"on\":true"), NULL},
+        {"kind: one_of, field: on, values: [true, null]", OBU(",\"on\":null"), NULL},
+        {"kind: one_of, field: on, values: [true, null]", OBU(",\"on\":false"),
+         "on false is not one of the 2 allowed"},
+        {"kind: one_of, field: on, values: [true]", OBU(""), NULL},
+        {"kind: one_of, field: vehicle, values: ['1', '2']", OBU(""), NULL},
+        {"kind: one_of, field: vehicle, values: ['2']", OBU(""),
+         "vehicle '1' is not one of the 1 allowed"},
+        {"kind: one_of, field: dialect, values: [envelope]", OBU(""),
+         "dialect 'obu' is not one of the 1 allowed"},
+        {"kind: one_of, field: heading, values: [0, 90]", OBU(",\"heading\":90"), NULL},
+        {"kind: one_of, field: heading, values: [0, 90]", OBU(",\"heading\":91"),
+         "heading 91 is not one of the 2 allowed"},
+    };
+    CHECK_ALL(rows);
+}
+
+static void type(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"kind: type, field: x, is: number", OBU(",\"x\":1.5"), NULL},
+        {"kind: type, field: x, is: number", OBU(",\"x\":\"1\""), "x is '1', not of type number"},
+        {"kind: type, field: x, is: integer", OBU(",\"x\":18446744073709551615"), NULL},
+        {"kind: type, field: x, is: integer", OBU(",\"x\":2.0"), NULL},
+        {"kind: type, field: x, is: integer", OBU(",\"x\":2.5"), "x is 2.5, not of type integer"},
+        {"kind: type, field: x, is: integer", OBU(",\"x\":1e999"),
+         "x is 1e999, not of type integer"},
+        {"kind: type, field: x, is: string", OBU(",\"x\":\"\""), NULL},
+        {"kind: type, field: x, is: string", OBU(",\"x\":true"), "x is true, not of type string"},
+        {"kind: type, field: x, is: bool", OBU(",\"x\":false"), NULL},
+        {"kind: type, field: x, is: bool", OBU(",\"x\":0"), "x is 0, not of type bool"},
+        {"kind: type, field: x, is: null", OBU(",\"x\":null"), NULL},
+        {"kind: type, field: x, is: null", OBU(",\"x\":[]"),
+         "x is an empty object or array, not of type null"},
+        {"kind: type, field: x, is: number", OBU(",\"y\":true"), NULL},
+    };
+    CHECK_ALL(rows);
+}
+
+static void max_age(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"kind: max_age, limit: 1h", OBU(",\"time\":\"2026-05-20T11:00:00.000Z\""), NULL},
+        {"kind: max_age, limit: 1h", OBU(",\"time\":\"2026-05-20T10:59:59.999Z\""),
+         "time 2026-05-20T10:59:59.999Z is 1 h before its arrival; at most 1 h"},
+        {"kind: max_age, limit: 7d", OBU(",\"time\":\"2026-05-01T12:00:00Z\""),
+         "time 2026-05-01T12:00:00.000Z is 19 days before its arrival; at most 7 days"},
+        {"kind: max_age, limit: 1h", OBU(",\"time\":\"2126-05-20T11:00:00Z\""), NULL},
+        {"kind: max_age, limit: 0s", OBU(",\"time\":\"" RECEIVED_TEXT "\""), NULL},
+        {"kind: max_age, limit: 0s", OBU(""), NULL},
+    };
+    CHECK_ALL(rows);
+}
+
+static void max_ahead(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"kind: max_ahead, limit: 24h", OBU(",\"time\":\"2026-05-21T12:00:00.000Z\""), NULL},
+        {"kind: max_ahead, limit: 24h", OBU(",\"time\":\"2026-05-21T12:00:00.001Z\""),
+         "time 2026-05-21T12:00:00.001Z is 1 days after its arrival; at most 1 days"},
+        {"kind: max_ahead, limit: 24h", OBU(",\"time\":\"2008-05-20T12:00:00Z\""), NULL},
+        {"kind: max_ahead, limit: 0s", OBU(""), NULL},
+    };
+    CHECK_ALL(rows);
+}
+
+/* Times at the ends of 64 bits must not wrap into the range. */
+static void age_does_not_overflow(void **state)
+{
+    (void)state;
+    struct ruleset *ruleset = ruleset_of("rules: [{id: a, kind: max_age, limit: 1d},"
+                                         "{id: b, kind: max_ahead, limit: 1d}]");
+    struct packet packet = packet_of(OBU(",\"time\":\"" RECEIVED_TEXT "\""));
+    struct decision decision;
+    packet.time_ms = INT64_MIN;
+    assert_int_equal(apply(ruleset, &packet, &decision), VERDICT_DEAD_LETTER);
+    assert_int_equal(decision.reason, REASON_RULE_MAX_AGE);
+    packet.time_ms = INT64_MAX;
+    assert_int_equal(apply(ruleset, &packet, &decision), VERDICT_DEAD_LETTER);
+    assert_int_equal(decision.reason, REASON_RULE_MAX_AHEAD);
+    ruleset_unref(ruleset);
+}
+
+/* NaN can't come from JSON, but must never pass for a number in range. */
+static void nan_is_in_no_range(void **state)
+{
+    (void)state;
+    struct ruleset *ruleset = ruleset_of("rules: [{id: r, kind: range, field: lat, min: -90}]");
+    struct packet packet = packet_of(OBU(",\"lat\":1"));
+    struct decision decision;
+    packet.lat = __builtin_nan("");
+    assert_int_equal(apply(ruleset, &packet, &decision), VERDICT_DEAD_LETTER);
+    ruleset_unref(ruleset);
+}
+
+static void details_are_cut_between_characters(void **state)
+{
+    (void)state;
+    char yaml[1024], json[1024], path[300] = "";
+    for (int i = 0; i < 140; i++)
+        strcat(path, "\xC3\xA9");
+    snprintf(yaml, sizeof yaml, "rules: [{id: r, kind: type, field: \"%s\", is: bool}]", path);
+    snprintf(json, sizeof json, "{\"obuid\":1,\"%s\":\"a\\u0007\xC3\xA9\x7F\"}", path);
+    struct ruleset *ruleset = ruleset_of(yaml);
+    struct packet packet = packet_of(json);
+    struct decision decision;
+    assert_int_equal(apply(ruleset, &packet, &decision), VERDICT_DEAD_LETTER);
+    assert_true(text_is_utf8(bytes_from_text(decision.detail)));
+    assert_contains(decision.detail, "(rule r)");
+    ruleset_unref(ruleset);
+}
+
+/* The examples of the reference are rulesets. */
+static void examples_compile(void **state)
+{
+    (void)state;
+    for (size_t i = 0; rule_registry[i] != NULL; i++) {
+        char yaml[512];
+        snprintf(yaml, sizeof yaml, "rules: [%s]", rule_registry[i]->example);
+        struct ruleset *ruleset = ruleset_of(yaml);
+        assert_ptr_equal(ruleset_rule(ruleset, 0)->kind, rule_registry[i]);
+        assert_ptr_equal(rule_kind_by_name(bytes_from_text(rule_registry[i]->name)),
+                         rule_registry[i]);
+        ruleset_unref(ruleset);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(required),
+        cmocka_unit_test(range),
+        cmocka_unit_test(one_of),
+        cmocka_unit_test(type),
+        cmocka_unit_test(max_age),
+        cmocka_unit_test(max_ahead),
+        cmocka_unit_test(age_does_not_overflow),
+        cmocka_unit_test(nan_is_in_no_range),
+        cmocka_unit_test(details_are_cut_between_characters),
+        cmocka_unit_test(examples_compile),
+    };
+    return cmocka_run_group_tests(tests, make_scratch, free_scratch);
+}
