@@ -6,6 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifdef STATIC_ANALYSIS
+#undef error_set
+#undef error_set_errno
+#undef error_prefix
+#endif
+
 int error_set(struct error *err, enum error_kind kind, const char *format, ...)
 {
     if (err == NULL)

@@ -40,5 +40,17 @@ int error_set_errno(struct error *err, enum error_kind kind, int number, const c
 /* Put "<prefix>: " before the text; returns -1. */
 int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+#ifdef STATIC_ANALYSIS
+/* Analysers see one file at a time; this tells them what the calls return. */
+static inline int error_failed(int result)
+{
+    (void)result;
+    return -1;
+}
+#define error_set(...) error_failed((error_set)(__VA_ARGS__))
+#define error_set_errno(...) error_failed((error_set_errno)(__VA_ARGS__))
+#define error_prefix(...) error_failed((error_prefix)(__VA_ARGS__))
+#endif
+
 /* 0 ok, 1 failed, 2 usage, 78 bad configuration (sysexits' EX_CONFIG). */
 int error_exit_code(const struct error *err);

@@ -37,6 +37,7 @@ void *table_find(const struct table *table, uint64_t hash, table_equal_fn equal,
 static void place(struct table *table, struct table_slot entry)
 {
     size_t i = entry.hash & table->mask;
+    /* NOLINTNEXTLINE: table_put makes room before it places */
     while (table->slots[i].item != NULL)
         i = (i + 1) & table->mask;
     table->slots[i] = entry;

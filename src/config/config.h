@@ -36,6 +36,8 @@ const void *config_get(const struct config *config, const struct config_module *
 /* The configuration in force as YAML that config_load reads back; secrets as
  * "********". Each value is followed by a comment with where it came from. */
 int config_print(const struct config *config, struct buf *out);
+/* A file to start from: every setting with its help and its default, commented out. */
+int config_print_example(const struct config_module *const *modules, struct buf *out);
 /* The reference page (Markdown) and the JSON Schema (draft 2020-12). */
 int config_print_reference(const struct config_module *const *modules, struct buf *out);
 int config_print_json_schema(const struct config_module *const *modules, struct buf *out);

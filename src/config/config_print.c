@@ -132,6 +132,62 @@ int config_print(const struct config *config, struct buf *out)
     return out->has_failed ? -1 : 0;
 }
 
+/* ---- the example file ---- */
+
+/* Comment lines of at most 100 columns. */
+static void print_comment(struct buf *out, const char *text, unsigned level)
+{
+    enum { COLUMNS = 100 };
+    size_t column = 0;
+    while (*text != '\0') {
+        size_t len = strcspn(text, " ");
+        if (column != 0 && column + 1 + len > COLUMNS) {
+            buf_append_char(out, '\n');
+            column = 0;
+        }
+        if (column == 0) {
+            indent(out, level);
+            buf_append_char(out, '#');
+            column = 2 * level + 1;
+        }
+        buf_printf(out, " %.*s", (int)len, text);
+        column += 1 + len;
+        text += len;
+        text += strspn(text, " ");
+    }
+    buf_append_char(out, '\n');
+}
+
+static void example_setting(struct visitor *visitor, const struct config_module *module,
+                            size_t index, const char *word, unsigned level, bool is_first)
+{
+    (void)is_first;
+    const struct config_part *part = visitor->context;
+    const struct setting *setting = &module->settings[index];
+    print_comment(visitor->out, setting->help, level);
+    indent(visitor->out, level);
+    buf_printf(visitor->out, "#%s: ", word);
+    setting_print(setting, part->memory, visitor->out);
+    buf_append_char(visitor->out, '\n');
+}
+
+int config_print_example(const struct config_module *const *modules, struct buf *out)
+{
+    struct config *defaults;
+    if (config_load(&defaults, modules, &(struct config_source){0}, NULL) != 0)
+        return -1;
+    for (size_t p = 0; p < defaults->part_count; p++) {
+        const struct config_part *part = &defaults->parts[p];
+        struct visitor visitor = {example_setting, yaml_group, yaml_group_end, out, part};
+        buf_append_char(out, '\n');
+        print_comment(out, part->module->help, 0);
+        buf_printf(out, "%s:\n", part->module->name);
+        visit(&visitor, part->module, "", 0, 1);
+    }
+    config_unref(defaults);
+    return out->has_failed ? -1 : 0;
+}
+
 /* ---- the reference page ---- */
 
 static void print_values(const struct setting *setting, struct buf *out)

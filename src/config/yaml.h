@@ -52,6 +52,9 @@ int yaml_to_size_bytes(const struct yaml_node *node, const char *what, int64_t *
 /* error_set(ERROR_CONFIG) with "name:line:column: " in front; returns -1. */
 int yaml_error(const struct yaml_node *node, struct error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+#ifdef STATIC_ANALYSIS
+#define yaml_error(...) error_failed((yaml_error)(__VA_ARGS__))
+#endif
 /* Every key of the mapping is one of `known` (NULL-terminated), else an error at
  * that key with «did you mean». */
 int yaml_check_keys(const struct yaml_node *mapping, const char *const *known, struct error *err);

@@ -73,6 +73,7 @@ const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *ke
     return NULL;
 }
 
+#undef yaml_error /* see base/error.h */
 int yaml_error(const struct yaml_node *node, struct error *err, const char *format, ...)
 {
     char text[sizeof err->text];

@@ -67,6 +67,7 @@ enum idset_result idset_add(struct idset *set, uint32_t id)
         return IDSET_PRESENT;
     if (set->count >= set->limit || (set->count == set->cap && grow(set) != 0))
         return IDSET_FULL;
+    /* NOLINTNEXTLINE: what grow() freed is no longer the set's */
     set->slots[find(set, id)] = id;
     set->queue[(set->first + set->count++) & (set->cap - 1)] = id;
     return IDSET_ADDED;

@@ -29,7 +29,7 @@ int roster_init(struct roster *roster, const struct roster_limits *limits)
 
 void roster_deinit(struct roster *roster)
 {
-    for (uint32_t id = 0; id < roster->id_end; id++)
+    for (uint32_t id = 0; id < roster->id_end; id++) /* NOLINTNEXTLINE: ids have blocks */
         free(roster->blocks[id / BLOCK_ENTRIES][id % BLOCK_ENTRIES].text);
     for (uint32_t id = 0; id < roster->id_end; id += BLOCK_ENTRIES)
         free(roster->blocks[id / BLOCK_ENTRIES]);

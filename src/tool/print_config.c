@@ -15,7 +15,7 @@ static const struct option own_options[] = {
      .letter = 'f',
      .argument = "FORMAT",
      .text = &format,
-     .help = "yaml (default), schema (JSON Schema), reference or metrics (Markdown)"},
+     .help = "yaml (default), example, schema (JSON Schema), reference or metrics (Markdown)"},
 };
 
 static const struct command command = {
@@ -44,13 +44,16 @@ static int print_page(struct options *options, struct buf *out, struct error *er
         return print_yaml(options, out, err);
     if (strcmp(format, "schema") == 0)
         config_print_json_schema(all_modules, out);
+    else if (strcmp(format, "example") == 0)
+        config_print_example(all_modules, out);
     else if (strcmp(format, "reference") == 0)
         config_print_reference(all_modules, out);
     else if (strcmp(format, "metrics") == 0)
         metrics_print_reference(out);
     else
         return error_set(err, ERROR_USAGE,
-                         "--format %.40s: wants yaml, schema, reference or metrics", format);
+                         "--format %.40s: wants yaml, example, schema, reference or metrics",
+                         format);
     return 0;
 }
 

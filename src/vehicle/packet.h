@@ -89,6 +89,14 @@ struct reject {
 /* Fill *reject; returns false. */
 bool reject_set(struct reject *reject, enum reason reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+#ifdef STATIC_ANALYSIS /* see base/error.h */
+static inline bool reject_failed(bool result)
+{
+    (void)result;
+    return false;
+}
+#define reject_set(...) reject_failed((reject_set)(__VA_ARGS__))
+#endif
 
 /* Scratch of one thread that decodes: owns the signals' array, unescaped text
  * and the templates learnt. Reused for each packet; decoding takes no other memory.

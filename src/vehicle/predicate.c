@@ -136,7 +136,7 @@ static int compile_dialects(struct builder *builder, const struct yaml_node *yam
         return -1;
     const char *names[32];
     size_t known = 0;
-    for (; dialect_registry[known] != NULL && known < 31; known++)
+    for (; known < 31 && dialect_registry[known] != NULL; known++)
         names[known] = dialect_registry[known]->name;
     names[known] = NULL;
     bool is_list = yaml_kind(yaml) == YAML_SEQUENCE;

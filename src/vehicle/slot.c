@@ -50,6 +50,7 @@ void filling_finish(struct filling *filling)
 
 /* ---- refusals ---- */
 
+#undef reject_set /* see base/error.h */
 bool reject_set(struct reject *reject, enum reason reason, const char *format, ...)
 {
     va_list args;

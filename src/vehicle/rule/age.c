@@ -27,7 +27,7 @@ static void print_span(int64_t ms, char *out, size_t cap)
         int64_t ms;
     } units[] = {{"days", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}};
     size_t u = 0;
-    while (ms < units[u].ms && u < 4)
+    while (u < 4 && ms < units[u].ms)
         u++;
     snprintf(out, cap, "%.4g %s", (double)ms / (double)units[u].ms, units[u].name);
 }
