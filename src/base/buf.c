@@ -94,19 +94,37 @@ int buf_append_i64(struct buf *buf, int64_t value)
     return buf_append(buf, digits, text_from_i64(digits, value));
 }
 
+/* vsnprintf wants a byte more than it leaves, for its NUL. */
+static int print_exactly(struct buf *buf, size_t len, const char *format, va_list args)
+{
+    if (buf->cap - buf->len > len) {
+        vsnprintf(buf->ptr + buf->len, len + 1, format, args);
+    } else { /* at the limit, to the last byte */
+        char *text = malloc(len + 1);
+        if (text == NULL)
+            return fail(buf);
+        vsnprintf(text, len + 1, format, args);
+        memcpy(buf->ptr + buf->len, text, len);
+        free(text);
+    }
+    buf->len += len;
+    return 0;
+}
+
 int buf_printf(struct buf *buf, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     int len = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    if (len < 0 || buf_reserve(buf, (size_t)len + 1) != 0)
+    if (len < 0 || buf_reserve(buf, (size_t)len) != 0)
         return fail(buf);
+    if (len == 0)
+        return 0;
     va_start(args, format);
-    vsnprintf(buf->ptr + buf->len, (size_t)len + 1, format, args);
+    int result = print_exactly(buf, (size_t)len, format, args);
     va_end(args);
-    buf->len += (size_t)len;
-    return 0;
+    return result;
 }
 
 /* What must not stand as it is in a JSON string; C1 controls and DEL are legal
