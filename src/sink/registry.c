@@ -2,6 +2,6 @@
 #include "sink/driver.h"
 
 const struct sink_driver *const sink_registry[] = {
-    [SINK_SQLITE] = NULL, /* follows */
+    [SINK_SQLITE] = &sqlite_sink_driver,
     [SINK_MEMORY] = &memory_sink_driver,
 };

@@ -218,8 +218,9 @@ static int check_version(struct db *db, bool create, struct error *err)
     if (pragma_value(db, "PRAGMA user_version", &version, err) != 0 ||
         pragma_value(db, "PRAGMA application_id", &application, err) != 0)
         return -1;
-    if (version == 0 && application == 0 && create)
-        return create_schema(db, err);
+    if (version == 0 && application == 0)
+        return create ? create_schema(db, err)
+                      : error_set(err, ERROR_NOT_FOUND, "%s is being made", db->path);
     if (application != APPLICATION_ID)
         return error_set(err, ERROR_CORRUPT, "%s is not a file of this store", db->path);
     if (version > DB_VERSION)
@@ -328,13 +329,22 @@ static int simple(struct db *db, enum statement which, const char *what, struct 
     return stmt != NULL ? finish(db, stmt, what, err) : -1;
 }
 
+/* A page that was read keeps a snapshot open. */
+static void release_page(struct db *db)
+{
+    if (db->prepared[SQL_PAGE] != NULL)
+        sqlite3_reset(db->prepared[SQL_PAGE]);
+}
+
 int db_begin(struct db *db, struct error *err)
 {
+    release_page(db);
     return simple(db, db->mode == DB_READ ? SQL_BEGIN_READ : SQL_BEGIN_WRITE, "beginning", err);
 }
 
 int db_commit(struct db *db, struct error *err)
 {
+    release_page(db);
     if (simple(db, SQL_COMMIT, "committing", err) == 0)
         return 0;
     db_rollback(db);
@@ -343,6 +353,7 @@ int db_commit(struct db *db, struct error *err)
 
 void db_rollback(struct db *db)
 {
+    release_page(db);
     if (!sqlite3_get_autocommit(db->handle))
         simple(db, SQL_ROLLBACK, "rolling back", NULL);
 }
@@ -350,6 +361,11 @@ void db_rollback(struct db *db)
 int64_t db_wal_pages(const struct db *db)
 {
     return __atomic_load_n(&db->wal_pages, __ATOMIC_RELAXED);
+}
+
+void db_forget_wal(struct db *db)
+{
+    __atomic_store_n(&db->wal_pages, 0, __ATOMIC_RELAXED);
 }
 
 int db_checkpoint(struct db *db, struct error *err)
@@ -640,8 +656,10 @@ int walk_next(struct walk *walk, struct error *err)
 
 void walk_stop(struct walk *walk)
 {
-    if (walk->is_busy)
+    if (walk->is_busy) {
         sqlite3_reset(walk->db->prepared[SQL_WALK]);
+        release_page(walk->db);
+    }
     walk->is_busy = false;
 }
 

@@ -69,6 +69,7 @@ int db_begin(struct db *db, struct error *err);      /* IMMEDIATE, or for a read
 int db_commit(struct db *db, struct error *err);     /* rolled back when it fails */
 void db_rollback(struct db *db);                     /* harmless outside a transaction */
 int64_t db_wal_pages(const struct db *db);           /* after this connection's last commit */
+void db_forget_wal(struct db *db);                   /* … 0 until its next commit */
 int db_checkpoint(struct db *db, struct error *err); /* as far as possible without waiting */
 
 int db_get_meta(struct db *db, const char *name, int64_t *out, struct error *err); /* 0 if absent */
@@ -104,5 +105,6 @@ int walk_start(struct walk *walk, struct db *db, int64_t run, uint64_t low_hash,
  * a time, db_put_page, db_drop_page and so on only after its end. */
 int walk_next(struct walk *walk, struct error *err);
 void walk_stop(struct walk *walk);
-/* The page's bytes, valid until the next db_page or db_close. */
+/* The page's bytes, valid until the next db_page, the end of the walk or of the
+ * transaction. */
 int db_page(struct db *db, int64_t page, struct bytes *out, struct error *err);

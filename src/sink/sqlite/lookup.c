@@ -7,24 +7,24 @@
 void lookup_init(struct lookup *lookup)
 {
     memset(lookup, 0, sizeof *lookup);
-    arena_init(&lookup->arena);
+    pool_init(&lookup->pool);
 }
 
 void lookup_deinit(struct lookup *lookup)
 {
-    arena_deinit(&lookup->arena);
+    pool_deinit(&lookup->pool);
 }
 
-static int load(struct lookup *lookup, struct db *db, const struct place *place, struct error *err)
+int lookup_load(struct lookup *lookup, struct db *db, const struct place *place, struct error *err)
 {
     struct bytes page;
     struct error broken;
     if (lookup->db == db && lookup->page == place->page)
         return 0;
     lookup->page = 0;
-    arena_reset(&lookup->arena);
+    pool_reset(&lookup->pool);
     if (db_page(db, place->page, &page, &broken) == 0 &&
-        page_decode_keys(page, &lookup->arena, &lookup->rows, &lookup->row_count, &broken) == 0) {
+        page_decode_keys(page, &lookup->pool, &lookup->rows, &lookup->row_count, &broken) == 0) {
         lookup->pages_loaded++;
     } else if (broken.kind == ERROR_CORRUPT) {
         metrics_add(METRIC_SINK_CORRUPT_PAGES, 0, 1);
@@ -110,7 +110,7 @@ static int look_at_time(struct lookup *lookup, struct db *db, int64_t run,
         return -1;
     int rc;
     while ((rc = walk_next(&walk, err)) == 1) {
-        if (load(lookup, db, &walk.place, err) != 0) {
+        if (lookup_load(lookup, db, &walk.place, err) != 0) {
             walk_stop(&walk);
             return -1;
         }
@@ -161,7 +161,7 @@ static int look_at_orders(struct lookup *lookup, struct db *db, int64_t run,
             is_wanted |= wants_orders(&candidates[c], &walk.place.ranges);
         if (!is_wanted)
             continue;
-        if (load(lookup, db, &walk.place, err) != 0) {
+        if (lookup_load(lookup, db, &walk.place, err) != 0) {
             walk_stop(&walk);
             return -1;
         }

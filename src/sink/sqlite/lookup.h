@@ -17,7 +17,7 @@ struct candidate {
 };
 
 struct lookup {
-    struct arena arena;
+    struct pool pool;
     struct db *db; /* whose page is loaded */
     struct row *rows;
     size_t row_count;
@@ -29,6 +29,9 @@ struct lookup {
 
 void lookup_init(struct lookup *lookup);
 void lookup_deinit(struct lookup *lookup);
+/* The keys of one page into lookup->rows; kept when they are there already. A page
+ * that is damaged is logged and empty. */
+int lookup_load(struct lookup *lookup, struct db *db, const struct place *place, struct error *err);
 /* Candidates sorted by (hash, order). A page that can't be read is logged,
  * counted and taken as empty: rows may then be stored again, none is lost.
  * -1: the database failed. */

@@ -47,7 +47,7 @@ static int generation_init(struct newest_generation *generation, size_t slots)
 
 int newest_init(struct newest *newest, size_t vehicles_max, struct error *err)
 {
-    *newest = (struct newest){.generation_max = (vehicles_max + 1) / 2};
+    *newest = (struct newest){.generation_max = vehicles_max < 2 ? 1 : vehicles_max / 2};
     if (getentropy(&newest->seed, sizeof newest->seed) != 0)
         newest->seed = (uint64_t)clock_wall_ns();
     if (generation_init(&newest->young, FIRST_SLOTS) != 0)

@@ -257,7 +257,7 @@ int page_encode(const struct row *const *rows, size_t count, struct buf *out)
 
 struct decoder {
     struct reader in;
-    struct arena *arena;
+    struct pool *pool;
     struct row *rows;
     uint32_t row_count, group_count, shape_count, flags;
     int64_t first_time_ms, first_received_ns;
@@ -271,7 +271,7 @@ uint32_t page_row_count(struct bytes page)
     return count <= PAGE_ROWS_MAX ? count : 0;
 }
 
-static int decoder_init(struct decoder *decoder, struct bytes page, struct arena *arena,
+static int decoder_init(struct decoder *decoder, struct bytes page, struct pool *pool,
                         struct error *err)
 {
     uint32_t crc, counts[4];
@@ -284,7 +284,7 @@ static int decoder_init(struct decoder *decoder, struct bytes page, struct arena
     const uint8_t *start = (const uint8_t *)page.ptr;
     *decoder = (struct decoder){
         .in = {start + HEADER_LEN, start + page.len, false},
-        .arena = arena,
+        .pool = pool,
         .row_count = counts[0],
         .group_count = counts[1],
         .shape_count = counts[2],
@@ -292,7 +292,7 @@ static int decoder_init(struct decoder *decoder, struct bytes page, struct arena
     };
     memcpy(&decoder->first_time_ms, page.ptr + 24, 8);
     memcpy(&decoder->first_received_ns, page.ptr + 32, 8);
-    decoder->rows = arena_take(arena, decoder->row_count * sizeof(struct row));
+    decoder->rows = pool_take(pool, decoder->row_count * sizeof(struct row));
     if (decoder->rows == NULL)
         return error_set(err, ERROR_MEMORY, "no memory for a page");
     if (decoder->group_count > decoder->row_count || decoder->shape_count > decoder->row_count)
@@ -309,7 +309,7 @@ static struct bytes take_vehicle(struct decoder *decoder)
     if (head % 2 == 0)
         return bytes_of((const char *)p, head / 2);
     memcpy(&number, p, head / 2);
-    char *text = arena_take(decoder->arena, TEXT_U64_MAX);
+    char *text = pool_take(decoder->pool, TEXT_U64_MAX);
     if (text != NULL)
         return bytes_of(text, text_from_u64(text, number));
 failed:
@@ -363,9 +363,9 @@ static void take_received(struct decoder *decoder)
 }
 
 /* Into decoder->rows[].shape, from the table or, when that is full, on their
- * own in the arena: such rows are put together again below. */
+ * own in the pool: such rows are put together again below. */
 static const struct shape *take_shape(struct decoder *decoder, struct shape_table *table,
-                                      struct arena *arena)
+                                      struct pool *pool)
 {
     uint64_t len = reader_varint(&decoder->in);
     const uint8_t *p = reader_take(&decoder->in, len);
@@ -374,7 +374,7 @@ static const struct shape *take_shape(struct decoder *decoder, struct shape_tabl
     struct bytes skeleton = bytes_of((const char *)p, len);
     if (!shape_table_is_full(table))
         return shape_intern(table, skeleton);
-    struct shape *shape = arena_take(arena, sizeof *shape + len);
+    struct shape *shape = pool_take(pool, sizeof *shape + len);
     if (shape == NULL)
         return NULL;
     *shape = (struct shape){.number = SHAPE_TABLE_MAX, .len = (uint32_t)len};
@@ -388,10 +388,10 @@ static const struct shape *take_shape(struct decoder *decoder, struct shape_tabl
 }
 
 static void take_shapes(struct decoder *decoder, struct shape_table *table,
-                        const struct shape **shapes, struct arena *arena)
+                        const struct shape **shapes, struct pool *pool)
 {
     for (uint32_t s = 0; s < decoder->shape_count && !decoder->in.has_failed; s++) {
-        shapes[s] = take_shape(decoder, table, arena);
+        shapes[s] = take_shape(decoder, table, pool);
         if (shapes[s] == NULL)
             decoder->in.has_failed = true;
     }
@@ -441,7 +441,7 @@ static void take_numbers(struct decoder *decoder, const struct shape *const *sha
         size_t count = 0, width = shapes[s]->number_count;
         for (uint32_t i = 0; i < decoder->row_count; i++)
             count += decoder->rows[i].shape == shapes[s];
-        int64_t *all = arena_take(decoder->arena, count * width * sizeof *all);
+        int64_t *all = pool_take(decoder->pool, count * width * sizeof *all);
         if (all == NULL) {
             decoder->in.has_failed = true;
             return;
@@ -477,7 +477,7 @@ static int join_strays(struct decoder *decoder)
             continue;
         struct buf text;
         buf_init(&text, 0);
-        char *copy = row_text(row, &text) == 0 ? arena_take(decoder->arena, text.len) : NULL;
+        char *copy = row_text(row, &text) == 0 ? pool_take(decoder->pool, text.len) : NULL;
         if (copy != NULL) {
             memcpy(copy, text.ptr, text.len);
             row->text = bytes_of(copy, text.len);
@@ -490,16 +490,16 @@ static int join_strays(struct decoder *decoder)
     return 0;
 }
 
-int page_decode(struct bytes page, struct shape_table *table, struct arena *arena,
-                struct row **rows, size_t *count, struct error *err)
+int page_decode(struct bytes page, struct shape_table *table, struct pool *pool, struct row **rows,
+                size_t *count, struct error *err)
 {
     struct decoder decoder;
     const struct shape *shapes[PAGE_ROWS_MAX];
-    if (decoder_init(&decoder, page, arena, err) != 0)
+    if (decoder_init(&decoder, page, pool, err) != 0)
         return -1;
     take_keys(&decoder);
     take_received(&decoder);
-    take_shapes(&decoder, table, shapes, arena);
+    take_shapes(&decoder, table, shapes, pool);
     if (!decoder.in.has_failed)
         take_numbers(&decoder, shapes);
     take_whole(&decoder);
@@ -512,11 +512,11 @@ int page_decode(struct bytes page, struct shape_table *table, struct arena *aren
     return 0;
 }
 
-int page_decode_keys(struct bytes page, struct arena *arena, struct row **rows, size_t *count,
+int page_decode_keys(struct bytes page, struct pool *pool, struct row **rows, size_t *count,
                      struct error *err)
 {
     struct decoder decoder;
-    if (decoder_init(&decoder, page, arena, err) != 0)
+    if (decoder_init(&decoder, page, pool, err) != 0)
         return -1;
     take_keys(&decoder);
     if (decoder.in.has_failed)

@@ -25,7 +25,7 @@
 
 #include "base/error.h"
 #include "sink/key.h"
-#include "sink/sqlite/arena.h"
+#include "sink/sqlite/pool.h"
 #include "sink/sqlite/shape.h"
 
 /* A row taken apart. */
@@ -60,10 +60,10 @@ int page_encode(const struct row *const *rows, size_t count, struct buf *out);
 
 /* The number of rows; 0 when the header is wrong. Cheap, no checksum. */
 uint32_t page_row_count(struct bytes page);
-/* All rows, in arena; their texts and vehicles may point into `page`. Shapes
+/* All rows, in pool; their texts and vehicles may point into `page`. Shapes
  * are interned in `shapes`. -1: ERROR_CORRUPT or ERROR_MEMORY. */
-int page_decode(struct bytes page, struct shape_table *shapes, struct arena *arena,
-                struct row **rows, size_t *count, struct error *err);
+int page_decode(struct bytes page, struct shape_table *shapes, struct pool *pool, struct row **rows,
+                size_t *count, struct error *err);
 /* The same, but only key and vehicle of each row are filled. */
-int page_decode_keys(struct bytes page, struct arena *arena, struct row **rows, size_t *count,
+int page_decode_keys(struct bytes page, struct pool *pool, struct row **rows, size_t *count,
                      struct error *err);

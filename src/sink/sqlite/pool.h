@@ -4,18 +4,18 @@
 
 #include <stddef.h>
 
-struct arena_chunk;
+struct pool_chunk;
 
-struct arena {
-    struct arena_chunk *first;
-    struct arena_chunk *current;
+struct pool {
+    struct pool_chunk *first;
+    struct pool_chunk *current;
     size_t used;  /* of the current chunk */
     size_t total; /* bytes handed out since the last reset */
 };
 
-void arena_init(struct arena *arena);
-void arena_deinit(struct arena *arena);
+void pool_init(struct pool *pool);
+void pool_deinit(struct pool *pool);
 /* Everything taken is gone; the memory is kept for the next round. */
-void arena_reset(struct arena *arena);
+void pool_reset(struct pool *pool);
 /* 16-byte aligned; NULL without memory. */
-void *arena_take(struct arena *arena, size_t len);
+void *pool_take(struct pool *pool, size_t len);
