@@ -2,6 +2,6 @@
 #include "broker/driver.h"
 
 const struct broker_driver *const broker_drivers[] = {
-    [BROKER_JOURNAL] = NULL,
+    [BROKER_JOURNAL] = &journal_driver,
     [BROKER_MEMORY] = &memory_driver,
 };

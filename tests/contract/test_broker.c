@@ -91,7 +91,7 @@ static int setup(void **state)
                                        .group_bytes = 65536,
                                        .segment_bytes = 65536,
                                        .cap_bytes = 1 << 20,
-                                       .retention_ns = 3600 * SECOND,
+                                       .retention_ns = INT64_MAX / 2, /* times here are of 1970 */
                                        .dead_letter_cap_bytes = 1 << 20,
                                        .producer_queue_records = 2000,
                                        .producer_queue_bytes = 1 << 20,
