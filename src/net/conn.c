@@ -524,10 +524,22 @@ static uint32_t due_tick(const struct conn *conn)
     return DEADLINE_NEVER;
 }
 
+/* A byte received brings the next ping nearer without moving the connection in
+ * the wheel: look at least once an interval. */
+static uint32_t look_tick(const struct conn *conn)
+{
+    uint32_t due = due_tick(conn);
+    int64_t interval_ns = conn->server->limits.ping_interval_ns;
+    if (conn->state != CONN_WEBSOCKET || interval_ns == 0)
+        return due;
+    uint32_t next = after(conn, conn->server->deadlines.tick, interval_ns);
+    return due == DEADLINE_NEVER || (int32_t)(next - due) < 0 ? next : due;
+}
+
 void conn_set_deadline(struct conn *conn)
 {
     if (conn->state != CONN_CLOSED)
-        deadlines_set(&conn->server->deadlines, &conn->deadline_node, due_tick(conn));
+        deadlines_set(&conn->server->deadlines, &conn->deadline_node, look_tick(conn));
 }
 
 void conn_begin_phase(struct conn *conn, enum conn_state state)
