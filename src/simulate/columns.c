@@ -169,8 +169,8 @@ static int set_keys(struct columns *columns, const struct csv *header, struct er
 {
     for (size_t i = 0; i < columns->count; i++) {
         enum field field = columns->items[i].field;
-        struct bytes name = field < FIELD_COUNT ? bytes_from_text(fields[field].key)
-                                                : bytes_trim(csv_field(header, i));
+        struct bytes name = (int)field < FIELD_COUNT ? bytes_from_text(fields[field].key)
+                                                     : bytes_trim(csv_field(header, i));
         struct buf key;
         buf_init(&key, 0);
         buf_append_json(&key, name);
@@ -342,7 +342,7 @@ const char *columns_convert(struct columns *columns, const struct csv *record, s
         struct bytes value = bytes_trim(csv_field(record, i));
         if (field == FIELD_SKIP)
             break; /* they are the last */
-        if (value.len == 0 && field < FIELD_COUNT && fields[field].is_required)
+        if (value.len == 0 && (int)field < FIELD_COUNT && fields[field].is_required)
             return complain(columns, fields[field].name, value, "is empty");
         if (value.len == 0)
             continue;
