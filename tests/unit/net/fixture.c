@@ -127,21 +127,27 @@ struct fixture *fixture_new(void)
     return fixture;
 }
 
+const struct server_handler fixture_handler = {
+    .on_request = on_request,
+    .on_head = on_head,
+    .on_upgrade = on_upgrade,
+    .on_message = on_message,
+    .on_close = on_close,
+    .on_drained = on_drained,
+    .body_limit = body_limit,
+};
+
 void fixture_start(struct fixture *fixture)
 {
-    static const struct server_handler handler = {
-        .on_request = on_request,
-        .on_head = on_head,
-        .on_upgrade = on_upgrade,
-        .on_message = on_message,
-        .on_close = on_close,
-        .on_drained = on_drained,
-        .body_limit = body_limit,
-    };
+    fixture_start_at(fixture, "127.0.0.1:0");
+}
+
+void fixture_start_at(struct fixture *fixture, const char *listen)
+{
     struct error err = {0};
     fixture->loop = loop_new("test", &err);
     assert_non_null(fixture->loop);
-    if (server_open(&fixture->server, fixture->loop, "127.0.0.1:0", &handler, fixture,
+    if (server_open(&fixture->server, fixture->loop, listen, &fixture_handler, fixture,
                     &fixture->limits, &err) != 0)
         fail_msg("%s", err.text);
     fixture->port = (unsigned)atoi(strrchr(server_address(fixture->server), ':') + 1);
@@ -154,7 +160,6 @@ void fixture_free(struct fixture *fixture)
     loop_join(fixture->loop);
     server_close(fixture->server);
     loop_free(fixture->loop);
-    free(fixture->flood);
     free(fixture);
 }
 

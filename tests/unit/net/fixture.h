@@ -22,19 +22,21 @@ struct fixture {
     struct server_limits limits;
     unsigned port;
     struct conn *parked; /* of "/later" and "/stream": the loop's thread only */
-    char *flood;         /* what "/flood" is sent */
-    atomic_int requests, messages, closes, drains, heads;
-    atomic_bool is_drained;
+    atomic_int requests, messages, closes, drains, heads, drained;
 };
 
 /* Limits are the defaults unless changed between the two. */
 struct fixture *fixture_new(void);
 void fixture_start(struct fixture *fixture);
+void fixture_start_at(struct fixture *fixture, const char *listen);
+/* The server may be closed (NULL) already. */
 void fixture_free(struct fixture *fixture);
 /* Run fn on the loop's thread and wait for its end. */
 void fixture_call(struct fixture *fixture, void (*fn)(struct fixture *fixture));
 /* Wait until *value >= wanted; fails the test at the deadline. */
 void wait_for(atomic_int *value, int wanted);
+
+extern const struct server_handler fixture_handler;
 
 int client_open(const struct fixture *fixture);
 void client_send(int fd, struct bytes bytes);

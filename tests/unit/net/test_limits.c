@@ -227,6 +227,25 @@ static void test_connections_of_one_address(void **state)
     close(a);
 }
 
+/* A second loop on the same port: the bound is for both together. */
+static void test_loops_on_one_port_share_the_bound(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->limits.connections = 6;
+    fixture_start(fixture);
+    struct fixture *other = fixture_new();
+    other->limits = fixture->limits;
+    fixture_start_at(other, server_address(fixture->server));
+    assert_int_equal(other->port, fixture->port);
+    int fds[6];
+    for (int i = 0; i < 6; i++)
+        fds[i] = ws_open(fixture, "/ws");
+    expect_refused(fixture, "the server has as many connections");
+    for (int i = 0; i < 6; i++)
+        close(fds[i]);
+    fixture_free(other);
+}
+
 static struct sockaddr_storage peer_of(const char *text)
 {
     struct sockaddr_storage out = {0};
@@ -494,6 +513,7 @@ int main(void)
         TEST(test_too_many_control_frames),
         TEST(test_connections_in_all),
         TEST(test_connections_of_one_address),
+        TEST(test_loops_on_one_port_share_the_bound),
         TEST(test_out_of_descriptors),
         TEST(test_stalled_reader_is_closed_at_the_bound),
         TEST(test_pause_blocks_the_sender_and_resume_loses_nothing),

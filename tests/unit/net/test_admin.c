@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/admin.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "observe/health.h"
+
+static void on_request(void *context, struct conn *conn, const struct http1_request *request,
+                       struct bytes body)
+{
+    (void)context, (void)body;
+    if (!admin_serve(conn, request))
+        conn_reply_error(conn, 404, "not_found", "no such path", NULL);
+}
+
+static void on_close(void *context, struct conn *conn)
+{
+    (void)context, (void)conn;
+}
+
+static int set_up(void **state)
+{
+    static const struct server_handler handler = {.on_request = on_request, .on_close = on_close};
+    struct fixture *fixture = fixture_new();
+    fixture->loop = loop_new("admin", NULL);
+    assert_non_null(fixture->loop);
+    assert_int_equal(server_open(&fixture->server, fixture->loop, "127.0.0.1:0", &handler, NULL,
+                                 &fixture->limits, NULL),
+                     0);
+    fixture->port = (unsigned)atoi(strrchr(server_address(fixture->server), ':') + 1);
+    assert_int_equal(loop_start(fixture->loop, NULL), 0);
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture_free(*state);
+    return 0;
+}
+
+static void expect(void *state, const char *path, unsigned status, const char *part)
+{
+    struct buf body;
+    buf_init(&body, 0);
+    int fd = client_open(state);
+    client_send_text(fd, "GET ");
+    client_send_text(fd, path);
+    client_send_text(fd, " HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_int_equal(client_response(fd, &body), status);
+    buf_append_char(&body, '\0');
+    if (strstr(body.ptr, part) == NULL)
+        fail_msg("no \"%s\" in: %s", part, body.ptr);
+    buf_deinit(&body);
+    close(fd);
+}
+
+static void test_metrics(void **state)
+{
+    expect(*state, "/metrics", 200, "# TYPE motorcade_connections_open gauge\n");
+    expect(*state, "/metrics?x=1", 200, "motorcade_loop_delay_seconds_bucket{");
+    expect(*state, "/metricsx", 404, "not_found");
+}
+
+static void test_health(void **state)
+{
+    struct health_check *check = health_check("unit-test");
+    expect(*state, "/healthz", 200, "alive");
+    expect(*state, "/readyz", 503, "\"unit-test\":\"starting\"");
+    health_set_ready(check);
+    expect(*state, "/readyz", 200, "\"ready\":true");
+    health_set_unready(check, "journal full");
+    expect(*state, "/readyz", 503, "journal full");
+    expect(*state, "/healthz", 200, "alive");
+    health_retire(check);
+}
+
+static void test_methods(void **state)
+{
+    int fd = client_open(*state);
+    client_send_text(fd, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    client_expect_error(fd, 405, "method_not_allowed");
+    client_send_text(fd, "DELETE /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    struct buf all;
+    buf_init(&all, 0);
+    client_read_all(fd, &all);
+    buf_append_char(&all, '\0');
+    assert_non_null(strstr(all.ptr, "HTTP/1.1 405 Method Not Allowed\r\n"));
+    assert_non_null(strstr(all.ptr, "\r\nAllow: GET, HEAD\r\n"));
+    buf_deinit(&all);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_metrics, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_health, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_methods, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
