@@ -9,6 +9,7 @@
 #include "tool/check.h"
 #include "tool/print_config.h"
 #include "tool/replay.h"
+#include "tool/run.h"
 #include "tool/simulate.h"
 #include "tool/version.h"
 
@@ -19,6 +20,11 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
+    {"run", "run every role in one process", run_tool},
+    {"gateway", "receive packets over WebSocket and HTTP", gateway_tool},
+    {"handler", "check packets by rules", handler_tool},
+    {"store", "write packets to the database", store_tool},
+    {"live", "show newest positions to riders", live_tool},
     {"check", "check the configuration", check_tool},
     {"print-config", "print the configuration in force, or pages made from its tables",
      print_config_tool},

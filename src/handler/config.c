@@ -11,11 +11,6 @@ static const struct setting settings[] = {
      .is_reloadable = true,
      .help = "The ruleset: a YAML file, or a folder of them read in order of their names. Empty: "
              "the rules that are part of the program (config/rules/default.yaml)."},
-    {.name = "topics",
-     .type = SETTING_LIST,
-     .offset = AT(topics),
-     .default_text = "",
-     .help = "The ingest topics to read. Empty: those of the dialects (gpscoords, data-topic)."},
     {.name = "threads",
      .type = SETTING_INT,
      .offset = AT(threads),

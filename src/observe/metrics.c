@@ -135,7 +135,7 @@ void metrics_label_values(enum metric id, const char *const *values, unsigned co
     atomic_store_explicit(&given_count[id], count, memory_order_release);
 }
 
-unsigned metric_label_count(enum metric id)
+unsigned metrics_label_count(enum metric id)
 {
     need_layout();
     if (has_values(id, "@"))

@@ -45,6 +45,8 @@ void metric_series_add(struct metric_series *series, int64_t amount);
 void metrics_on_scrape(void (*refresh)(void *context), void *context);
 void metrics_off_scrape(void (*refresh)(void *context), void *context);
 
+/* How many label values it has; 1 without label. */
+unsigned metrics_label_count(enum metric id);
 /* Sum over the shards, for progress lines and tests. */
 int64_t metrics_value(enum metric id, unsigned label);
 /* The q-quantile (0..1) of a histogram from its buckets, in its unit. */

@@ -51,7 +51,6 @@ unsigned metric_bucket_count(enum metric id);
 /* The inclusive upper bound of bucket i, in stored units. */
 int64_t metric_bucket_bound(enum metric id, unsigned bucket);
 
-unsigned metric_label_count(enum metric id);
 /* Its i-th label value; lives for ever. */
 struct bytes metric_label_value(enum metric id, unsigned i);
 /* Index of the metric's first cell for this label. */

@@ -105,7 +105,7 @@ static void print_series(struct buf *out, enum metric id)
 
 static void print_metric(struct buf *out, enum metric id, const int64_t *cells)
 {
-    unsigned labels = metric_label_count(id);
+    unsigned labels = metrics_label_count(id);
     if (metric_is_series(id)) {
         print_series(out, id);
         return;

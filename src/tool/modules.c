@@ -2,6 +2,10 @@
 #include "tool/modules.h"
 
 #include "broker/config.h"
+#include "gateway/config.h"
+#include "handler/config.h"
+#include "vehicle/topics.h"
+#include "tool/status.h"
 
 /* In the order of the enums in observe/log.h. */
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
@@ -50,8 +54,6 @@ const struct config_module admin_module = {
 };
 
 const struct config_module *const all_modules[] = {
-    &broker_module,
-    &admin_module,
-    &log_module,
-    NULL,
+    &run_module,     &gateway_module, &broker_module, &topics_module,
+    &handler_module, &admin_module,   &log_module,    NULL,
 };

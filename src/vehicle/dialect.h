@@ -37,9 +37,13 @@ struct message_iter {
 void message_iter_init(struct message_iter *iter, struct bytes message);
 enum message_step { MESSAGE_END, MESSAGE_PACKET, MESSAGE_REJECT };
 /* MESSAGE_PACKET: *one is a candidate (not checked yet). MESSAGE_REJECT: one
- * element that can't be a packet; *reject says why. Each of both counts as one
+ * element that can't be a packet; *reject says why and *one is what could not be
+ * read. Each of both counts as one
  * packet of the ack protocol. A message without any is one REASON_EMPTY. */
 enum message_step message_next(struct message_iter *iter, struct bytes *one, struct reject *reject);
+/* The bytes that it still has to look at; and: they were copied to `to`, go on there. */
+struct bytes message_iter_rest(const struct message_iter *iter);
+void message_iter_move(struct message_iter *iter, const char *to);
 
 /* Decode one packet's bytes, whatever its dialect (sniffed). Sets all but
  * identity, order (unless HAS_SEQ or HAS_TIME), received_ns, category, flags.

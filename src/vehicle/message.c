@@ -138,6 +138,7 @@ static enum message_step next_element(struct message_iter *iter, struct bytes *o
                                       struct reject *reject)
 {
     const char *start = iter->rest.ptr;
+    *one = iter->rest; /* unless the element's end is found */
     size_t depth;
     const char *stop = json_skip_value(start, start + iter->rest.len, &depth);
     if (depth > PACKET_DEPTH_MAX && stop == NULL)
@@ -150,10 +151,10 @@ static enum message_step next_element(struct message_iter *iter, struct bytes *o
         return break_off(iter, REASON_NOT_JSON,
                          "behind this element the array does not go on with ',' or end with ']'",
                          reject);
+    *one = from(start, stop);
     if (depth > PACKET_DEPTH_MAX)
         return refuse(iter, REASON_TOO_DEEP, "arrays and objects nest deeper than 64", reject);
     iter->state |= HAS_ANY;
-    *one = from(start, stop);
     return MESSAGE_PACKET;
 }
 
@@ -172,7 +173,26 @@ enum message_step message_next(struct message_iter *iter, struct bytes *one, str
             break;
         begin_value(iter, take_line(&iter->lines));
     }
+    *one = iter->rest;
     if ((iter->state & HAS_ANY) != 0)
         return MESSAGE_END;
     return refuse(iter, REASON_EMPTY, "the message holds no packet", reject);
+}
+
+struct bytes message_iter_rest(const struct message_iter *iter)
+{
+    if (iter->lines.len == 0)
+        return iter->rest;
+    const char *start = iter->rest.len > 0 ? iter->rest.ptr : iter->lines.ptr;
+    return from(start, iter->lines.ptr + iter->lines.len);
+}
+
+void message_iter_move(struct message_iter *iter, const char *to)
+{
+    struct bytes rest = message_iter_rest(iter);
+    if (iter->rest.len > 0)
+        iter->rest.ptr = to + (iter->rest.ptr - rest.ptr);
+    else
+        iter->rest.ptr = to;
+    iter->lines.ptr = iter->lines.len > 0 ? to + (iter->lines.ptr - rest.ptr) : to;
 }

@@ -3,29 +3,57 @@
 
 #include <stdlib.h>
 
-/* The steps of a message as text: packets as they are, rejects as "!reason",
- * joined by " ; ". */
-static const char *steps(const char *message)
+enum { STEPS_MAX = 2000 };
+
+/* Where the walk goes on is copied elsewhere, as for a message that has to wait. */
+static char *move_elsewhere(struct message_iter *iter, char *old)
 {
-    static char out[2000];
+    struct bytes rest = message_iter_rest(iter);
+    char *copy = malloc(rest.len + 1);
+    assert_non_null(copy);
+    memcpy(copy, rest.ptr, rest.len);
+    message_iter_move(iter, copy);
+    free(old);
+    return copy;
+}
+
+static void walk(const char *message, bool is_moving, char out[STEPS_MAX])
+{
     struct message_iter iter;
     struct bytes one;
     struct reject reject;
     enum message_step step;
     size_t len = 0;
+    char *place = NULL;
     out[0] = '\0';
     message_iter_init(&iter, bytes_from_text(message));
-    while ((step = message_next(&iter, &one, &reject)) != MESSAGE_END) {
+    for (;;) {
+        if (is_moving)
+            place = move_elsewhere(&iter, place);
+        step = message_next(&iter, &one, &reject);
+        if (step == MESSAGE_END)
+            break;
         const char *gap = len == 0 ? "" : " ; ";
         if (step == MESSAGE_PACKET)
             len +=
-                (size_t)snprintf(out + len, sizeof out - len, "%s%.*s", gap, (int)one.len, one.ptr);
+                (size_t)snprintf(out + len, STEPS_MAX - len, "%s%.*s", gap, (int)one.len, one.ptr);
         else
-            len += (size_t)snprintf(out + len, sizeof out - len, "%s!%s", gap,
+            len += (size_t)snprintf(out + len, STEPS_MAX - len, "%s!%s", gap,
                                     reason_code(reject.reason));
-        assert_true(len < sizeof out);
+        assert_true(len < STEPS_MAX);
     }
     assert_int_equal(message_next(&iter, &one, &reject), MESSAGE_END);
+    free(place);
+}
+
+/* The steps of a message as text: packets as they are, rejects as "!reason",
+ * joined by " ; ". */
+static const char *steps(const char *message)
+{
+    static char out[STEPS_MAX], moved[STEPS_MAX];
+    walk(message, false, out);
+    walk(message, true, moved);
+    assert_string_equal(out, moved);
     return out;
 }
 

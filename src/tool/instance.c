@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tool/instance.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/version.h"
+#include "broker/broker.h"
+#include "broker/config.h"
+#include "gateway/role.h"
+#include "handler/role.h"
+#include "net/admin.h"
+#include "net/loop.h"
+#include "net/server.h"
+#include "observe/health.h"
+#include "observe/log.h"
+#include "observe/metrics.h"
+#include "tool/modules.h"
+#include "tool/status.h"
+#include "vehicle/ruleset.h"
+#include "vehicle/topics.h"
+
+/* A shutdown that hangs is a bug; the supervisor must not wait for ever. */
+enum { SHUTDOWN_SECONDS = 60 };
+
+struct instance {
+    const struct instance_options *options;
+    struct loop *loop; /* this thread's: signals, admin, status */
+    struct broker *broker;
+    struct ruleset *ruleset;
+    char ingest_text[TOPICS_INGEST_MAX][TOPIC_NAME_MAX + 1];
+    const char *ingest[TOPICS_INGEST_MAX];
+    size_t ingest_count;
+    struct topic_list category_topics; /* what store and live read */
+    struct gateway *gateway;
+    struct handler *handler;
+    struct server *admin;
+    struct status *status;
+    struct loop_timer *ready_timer;
+    pthread_mutex_t failure_lock;
+    struct error failure; /* why it must end; ERROR_NONE = it was asked to */
+};
+
+static const void *settings_of(const struct instance *instance, const struct config_module *module)
+{
+    return config_get(instance->options->config, module);
+}
+
+/* ---- the ground: files, folder ---- */
+
+static void raise_file_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* mkdir -p; and is it ours to write? */
+static int make_data_dir(const char *path, struct error *err)
+{
+    char part[4096];
+    size_t len = strlen(path);
+    if (len >= sizeof part)
+        return error_set(err, ERROR_CONFIG, "the data folder's name is too long");
+    for (size_t i = 1; i <= len; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0750) != 0 && errno != EEXIST)
+            return error_set_errno(err, ERROR_IO, errno,
+                                   "can't make the data folder %s (name another with --data)",
+                                   part);
+    }
+    if (access(path, W_OK | X_OK) != 0)
+        return error_set_errno(err, ERROR_IO, errno,
+                               "can't write to the data folder %s (mend its owner or rights, or "
+                               "name another with --data)",
+                               path);
+    return 0;
+}
+
+/* ---- failures and the end ---- */
+
+/* Any thread: the broker can't go on. */
+static void on_broker_failure(void *context, const struct error *err)
+{
+    struct instance *instance = context;
+    pthread_mutex_lock(&instance->failure_lock);
+    if (instance->failure.kind == ERROR_NONE)
+        instance->failure = *err;
+    pthread_mutex_unlock(&instance->failure_lock);
+    loop_stop(instance->loop);
+}
+
+static void exit_at_once(int number)
+{
+    (void)number;
+    _exit(1);
+}
+
+static void on_end_signal(void *context, int number)
+{
+    struct instance *instance = context;
+    log_event(LOG_INFO, instance->options->name, "stopping", LOG_T("signal", strsignal(number)));
+    loop_stop(instance->loop);
+}
+
+/* ---- reload ---- */
+
+static int reload_ruleset(struct instance *instance, const struct config *config, struct error *err)
+{
+    if (instance->handler == NULL)
+        return 0;
+    const struct handler_config *settings = config_get(config, &handler_module);
+    struct ruleset *ruleset;
+    if (ruleset_load(&ruleset, settings->rules, err) != 0)
+        return -1;
+    int result = handler_reload(instance->handler, ruleset, err);
+    ruleset_unref(ruleset);
+    return result;
+}
+
+static void on_reload_signal(void *context, int number)
+{
+    (void)number;
+    struct instance *instance = context;
+    struct error err = {0};
+    struct config *config = NULL;
+    const struct instance_options *options = instance->options;
+    if (options->reload(options->context, &config, &err) != 0 ||
+        reload_ruleset(instance, config, &err) != 0)
+        log_error(options->name, "reload refused, what was in force stays", &err);
+    else
+        log_write(LOG_INFO, options->name, "reloaded", NULL, 0);
+    config_unref(config);
+}
+
+/* ---- starting, part by part ---- */
+
+static int open_loop(struct instance *instance, struct error *err)
+{
+    instance->loop = loop_new("main", err);
+    if (instance->loop == NULL)
+        return -1;
+    static const int ends[] = {SIGINT, SIGTERM};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (loop_on_signal(instance->loop, ends[i], on_end_signal, instance, err) != 0)
+            return -1;
+    return loop_on_signal(instance->loop, SIGHUP, on_reload_signal, instance, err);
+}
+
+static int open_broker(struct instance *instance, struct error *err)
+{
+    const struct broker_config *settings = settings_of(instance, &broker_module);
+    bool is_without_source = (instance->options->roles & ROLE_GATEWAY) == 0;
+    if (settings->kind == BROKER_JOURNAL && is_without_source)
+        return error_set(err, ERROR_CONFIG,
+                         "the embedded journal has one process: run all roles in it with "
+                         "\"motorcade run\", or set broker.kind to a broker that several "
+                         "processes share (kafka)");
+    if (broker_open(&instance->broker, settings, err) != 0)
+        return -1;
+    broker_on_failure(instance->broker, on_broker_failure, instance);
+    return 0;
+}
+
+static int load_rules(struct instance *instance, struct error *err)
+{
+    const struct handler_config *settings = settings_of(instance, &handler_module);
+    const struct topics_config *topics = settings_of(instance, &topics_module);
+    if (topics_check(topics, err) != 0 ||
+        ruleset_load(&instance->ruleset, settings->rules, err) != 0)
+        return -1;
+    struct bytes ingest[TOPICS_INGEST_MAX];
+    instance->ingest_count = topics_ingest(topics, ingest);
+    for (size_t i = 0; i < instance->ingest_count; i++) {
+        snprintf(instance->ingest_text[i], sizeof instance->ingest_text[i], "%.*s",
+                 (int)ingest[i].len, ingest[i].ptr);
+        instance->ingest[i] = instance->ingest_text[i];
+    }
+    return ruleset_topics(instance->ruleset, instance->ingest, instance->ingest_count, false,
+                          &instance->category_topics, err);
+}
+
+static int start_handler(struct instance *instance, struct error *err)
+{
+    struct handler_config settings =
+        *(const struct handler_config *)settings_of(instance, &handler_module);
+    settings.topics = (struct setting_list){instance->ingest, instance->ingest_count};
+    settings.state_dir = instance->options->data_dir;
+    return handler_start(&instance->handler, &settings, instance->broker, instance->ruleset, err);
+}
+
+static int start_gateway(struct instance *instance, struct error *err)
+{
+    const struct admin_config *admin = settings_of(instance, &admin_module);
+    bool serves_admin = admin->listen[0] == '\0';
+    return gateway_start(&instance->gateway, settings_of(instance, &gateway_module),
+                         settings_of(instance, &topics_module), instance->broker, serves_admin,
+                         err);
+}
+
+/* What is fed starts before what feeds it. */
+static int start_roles(struct instance *instance, struct error *err)
+{
+    static const struct {
+        enum instance_role role;
+        int (*start)(struct instance *instance, struct error *err);
+    } starts[] = {
+        {ROLE_HANDLER, start_handler},
+        {ROLE_GATEWAY, start_gateway},
+    };
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
+        if ((instance->options->roles & starts[i].role) != 0 && starts[i].start(instance, err) != 0)
+            return -1;
+    return 0;
+}
+
+static void on_admin_request(void *context, struct conn *conn, const struct http1_request *request,
+                             struct bytes body)
+{
+    (void)context;
+    (void)body;
+    if (!admin_serve(conn, request))
+        conn_reply_error(conn, 404, "not_found", "Here are /metrics, /healthz and /readyz.", NULL);
+}
+
+static int open_admin(struct instance *instance, struct error *err)
+{
+    const struct admin_config *settings = settings_of(instance, &admin_module);
+    if (settings->listen[0] == '\0')
+        return 0;
+    struct server_handler handler = {.on_request = on_admin_request};
+    struct server_limits limits;
+    server_limits_defaults(&limits);
+    if (server_open(&instance->admin, instance->loop, settings->listen, &handler, instance, &limits,
+                    err) != 0)
+        return error_prefix(err, "admin");
+    log_event(LOG_INFO, "admin", "listening", LOG_T("address", server_address(instance->admin)));
+    return 0;
+}
+
+/* Says "ready" once, when every part is. */
+static void look_ready(void *context)
+{
+    struct instance *instance = context;
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    bool is_ready = health_print(&text);
+    buf_deinit(&text);
+    if (!is_ready)
+        return;
+    loop_timer_stop(instance->ready_timer);
+    log_event(LOG_INFO, instance->options->name, "ready",
+              LOG_T("data", instance->options->data_dir));
+}
+
+static int start(struct instance *instance, struct error *err)
+{
+    raise_file_limit();
+    if (make_data_dir(instance->options->data_dir, err) != 0 || open_loop(instance, err) != 0 ||
+        load_rules(instance, err) != 0 || open_broker(instance, err) != 0 ||
+        start_roles(instance, err) != 0 || open_admin(instance, err) != 0)
+        return -1;
+    instance->status =
+        status_start(instance->loop, instance->options->name, settings_of(instance, &run_module));
+    instance->ready_timer = loop_timer_new(instance->loop, look_ready, instance);
+    if (instance->status == NULL || instance->ready_timer == NULL)
+        return error_set(err, ERROR_MEMORY, "no memory");
+    loop_timer_start(instance->ready_timer, 0, 10 * NS_PER_MS);
+    return 0;
+}
+
+/* ---- the end: what feeds stops before what is fed ---- */
+
+static void stop(struct instance *instance)
+{
+    status_stop(instance->status);
+    if (instance->ready_timer != NULL)
+        loop_timer_free(instance->ready_timer);
+    if (instance->gateway != NULL && instance->failure.kind == ERROR_NONE)
+        gateway_drain(instance->gateway);
+    gateway_stop(instance->gateway);
+    handler_stop(instance->handler);
+    if (instance->admin != NULL)
+        server_close(instance->admin);
+    if (instance->broker != NULL)
+        broker_close(instance->broker);
+    topic_list_deinit(&instance->category_topics);
+    ruleset_unref(instance->ruleset);
+    loop_free(instance->loop);
+    pthread_mutex_destroy(&instance->failure_lock);
+}
+
+static void be_impatient(void)
+{
+    struct sigaction action = {.sa_handler = exit_at_once};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGALRM, &action, NULL);
+    alarm(SHUTDOWN_SECONDS);
+}
+
+int instance_run(const struct instance_options *options)
+{
+    struct instance instance = {.options = options};
+    struct error err = {0};
+    pthread_mutex_init(&instance.failure_lock, NULL);
+    log_event(LOG_INFO, options->name, "starting", LOG_T("version", version_text()),
+              LOG_T("data", options->data_dir));
+    if (start(&instance, &err) == 0)
+        loop_run(instance.loop);
+    else
+        log_error(options->name, "can't start", &err);
+    be_impatient();
+    stop(&instance);
+    if (instance.failure.kind != ERROR_NONE) {
+        log_error(options->name, "stopped by a failure", &instance.failure);
+        return 1;
+    }
+    if (err.kind == ERROR_NONE)
+        log_write(LOG_INFO, options->name, "stopped", NULL, 0);
+    return error_exit_code(&err);
+}

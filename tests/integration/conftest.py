@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real binary, started for each test on ports of its own in a folder of its own."""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = pathlib.Path(os.environ.get("MOTORCADE", ROOT / "build" / "src" / "motorcade"))
+CABS = ROOT.parent / "shared" / "data" / "sf-cabs-2008-05-20.csv.gz"
+# Sanitized builds are several times slower; deadlines are for hangs, not for speed.
+PATIENCE_S = float(os.environ.get("MOTORCADE_TEST_PATIENCE_S", "60"))
+
+
+def wait_for(condition, what, timeout_s=PATIENCE_S):
+    """Poll until condition() is truthy and return it; fail with `what` at the deadline."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            pytest.fail(f"timed out after {timeout_s:.0f} s waiting for {what}")
+        time.sleep(0.01)
+
+
+def free_port():
+    """A port nobody holds, below the range from which outgoing connections take theirs."""
+    while True:
+        port = random.randrange(20000, 29999)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+class Reply:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self):
+        return json.loads(self.body)
+
+
+def request(address, method, path, body=None, headers=None):
+    host, port = address.rsplit(":", 1)
+    connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE_S)
+    try:
+        connection.request(method, path, body=body, headers=headers or {})
+        response = connection.getresponse()
+        return Reply(response.status, dict(response.getheaders()), response.read())
+    finally:
+        connection.close()
+
+
+class Motorcade:
+    """One process: `motorcade run` (or another role) with a data folder."""
+
+    def __init__(self, data, settings=None, role="run", arguments=()):
+        self.data = pathlib.Path(data)
+        self.settings = {
+            "gateway.listen": f"127.0.0.1:{free_port()}",
+            "live.listen": f"127.0.0.1:{free_port()}",
+            "gateway.loops": 2,
+            **(settings or {}),
+        }
+        self.role, self.arguments = role, list(arguments)
+        self.process = None
+        self.events = []
+
+    def command(self):
+        command = [str(BINARY), self.role, "--data", str(self.data), *self.arguments]
+        for name, value in self.settings.items():
+            command += ["--set", f"{name}={value}"]
+        return command
+
+    def start(self, wait=True):
+        self.events = []
+        self.process = subprocess.Popen(
+            self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, env={**os.environ, "MOTORCADE_LOG__FORMAT": "json"})
+        threading.Thread(target=self._read_log, args=(self.process,), daemon=True).start()
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        if wait:
+            self.wait_ready()
+        return self
+
+    def _read_log(self, process):
+        for line in process.stderr:
+            try:
+                self.events.append(json.loads(line))
+            except json.JSONDecodeError:
+                self.events.append({"message": line.rstrip("\n"), "raw": True})
+
+    def log_text(self):
+        return "\n".join(str(event) for event in self.events)
+
+    def event(self, message, module=None):
+        for event in list(self.events):
+            if event.get("message") == message and module in (None, event.get("module")):
+                return event
+        return None
+
+    def wait_event(self, message, module=None):
+        def seen_or_dead():
+            found = self.event(message, module)
+            if found is None and self.process.poll() is not None:
+                pytest.fail(f"exited with {self.process.returncode}:\n{self.log_text()}")
+            return found
+
+        return wait_for(seen_or_dead, f"the event {message!r}")
+
+    def wait_ready(self):
+        self.wait_event("ready")
+
+    @property
+    def gateway(self):
+        return self.settings["gateway.listen"]
+
+    @property
+    def live(self):
+        return self.settings["live.listen"]
+
+    def get(self, path, address=None, **headers):
+        return request(address or self.gateway, "GET", path, headers=headers)
+
+    def post(self, body, path="/packets", **headers):
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+        if isinstance(body, str):
+            body = body.encode()
+        return request(self.gateway, "POST", path, body, {"Content-Type": "application/json",
+                                                          **headers})
+
+    def metric(self, name, **labels):
+        """Sum of the series of that name whose labels include these."""
+        total = 0.0
+        for line in self.get("/metrics").body.decode().splitlines():
+            if not line.startswith(name):
+                continue
+            series, value = line.rsplit(" ", 1)
+            if series.split("{")[0] == name and all(
+                    f'{key}="{label}"' in series for key, label in labels.items()):
+                total += float(value)
+        return total
+
+    def tool(self, *arguments, check=True, stdin=None):
+        done = subprocess.run([str(BINARY), *map(str, arguments)], capture_output=True, text=True,
+                              timeout=10 * PATIENCE_S, input=stdin, check=False)
+        if check and done.returncode != 0:
+            pytest.fail(f"{arguments} exited with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+    def query(self, *arguments):
+        return self.tool("query", "--data", self.data, *arguments)
+
+    def count(self):
+        return int(self.query("--count").stdout.split()[-1])
+
+    def wait_drained(self):
+        """Until handler and store have nothing left to do."""
+        wait_for(lambda: self.metric("motorcade_broker_lag_records", group="handler") == 0 and
+                 self.metric("motorcade_broker_lag_records", group="store") == 0,
+                 "handler and store to catch up")
+
+    def wait_count(self, rows):
+        wait_for(lambda: self.count() >= rows, f"{rows} rows in the store")
+        assert self.count() == rows
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        """SIGTERM; returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            pytest.fail(f"did not stop on SIGTERM:\n{self.log_text()}")
+
+    def close(self):
+        if self.process is not None and self.process.poll() is None:
+            code = self.stop()
+            assert code == 0, f"exited with {code}:\n{self.log_text()}"
+        sanitizer = [event["message"] for event in self.events if event.get("raw") and
+                     ("Sanitizer" in event["message"] or "runtime error" in event["message"])]
+        assert not sanitizer, self.log_text()
+
+
+@pytest.fixture
+def motorcade(tmp_path):
+    """motorcade(settings) → a started process; stopped, and its exit checked, after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(settings=None, data=None, wait=True, **options):
+            process = Motorcade(data or tmp_path / "data", settings, **options)
+            stack.callback(process.close)
+            return process.start(wait)
+
+        yield start
+
+
+@pytest.fixture
+def cabs():
+    if not CABS.exists():
+        pytest.skip(f"SKIP: the real traces are not here ({CABS.name})")
+    return CABS
