@@ -16,16 +16,21 @@
 #include "broker/config.h"
 #include "gateway/role.h"
 #include "handler/role.h"
+#include "live/role.h"
 #include "net/admin.h"
 #include "net/loop.h"
 #include "net/server.h"
 #include "observe/health.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
+#include "sink/config.h"
+#include "sink/sink.h"
 #include "tool/modules.h"
 #include "tool/status.h"
 #include "vehicle/ruleset.h"
 #include "vehicle/topics.h"
+
+enum { CATEGORY_TOPICS_MAX = 256 };
 
 /* A shutdown that hangs is a bug; the supervisor must not wait for ever. */
 enum { SHUTDOWN_SECONDS = 60 };
@@ -39,8 +44,12 @@ struct instance {
     const char *ingest[TOPICS_INGEST_MAX];
     size_t ingest_count;
     struct topic_list category_topics; /* what store and live read */
+    const char *category_names[CATEGORY_TOPICS_MAX];
+    struct sink *sink;
+    struct sink *reader; /* the same database, read only: live's start and history */
     struct gateway *gateway;
     struct handler *handler;
+    struct live *live;
     struct server *admin;
     struct status *status;
     struct loop_timer *ready_timer;
@@ -188,8 +197,25 @@ static int load_rules(struct instance *instance, struct error *err)
                  (int)ingest[i].len, ingest[i].ptr);
         instance->ingest[i] = instance->ingest_text[i];
     }
-    return ruleset_topics(instance->ruleset, instance->ingest, instance->ingest_count, false,
-                          &instance->category_topics, err);
+    if (ruleset_topics(instance->ruleset, instance->ingest, instance->ingest_count, false,
+                       &instance->category_topics, err) != 0)
+        return -1;
+    if (instance->category_topics.count > CATEGORY_TOPICS_MAX)
+        return error_set(err, ERROR_CONFIG, "more than %d category topics", CATEGORY_TOPICS_MAX);
+    for (size_t i = 0; i < instance->category_topics.count; i++)
+        instance->category_names[i] = instance->category_topics.names[i];
+    return 0;
+}
+
+static int open_sinks(struct instance *instance, struct error *err)
+{
+    if (!(instance->options->roles & (ROLE_STORE | ROLE_LIVE)))
+        return 0;
+    struct sink_config settings = *(const struct sink_config *)settings_of(instance, &sink_module);
+    settings.data_dir = instance->options->data_dir;
+    if (sink_open(&instance->sink, &settings, false, err) != 0)
+        return -1;
+    return sink_open(&instance->reader, &settings, true, err);
 }
 
 static int start_handler(struct instance *instance, struct error *err)
@@ -199,6 +225,13 @@ static int start_handler(struct instance *instance, struct error *err)
     settings.topics = (struct setting_list){instance->ingest, instance->ingest_count};
     settings.state_dir = instance->options->data_dir;
     return handler_start(&instance->handler, &settings, instance->broker, instance->ruleset, err);
+}
+
+static int start_live(struct instance *instance, struct error *err)
+{
+    return live_start(&instance->live, settings_of(instance, &live_module), instance->broker,
+                      instance->reader, instance->category_names, instance->category_topics.count,
+                      err);
 }
 
 static int start_gateway(struct instance *instance, struct error *err)
@@ -217,6 +250,7 @@ static int start_roles(struct instance *instance, struct error *err)
         enum instance_role role;
         int (*start)(struct instance *instance, struct error *err);
     } starts[] = {
+        {ROLE_LIVE, start_live},
         {ROLE_HANDLER, start_handler},
         {ROLE_GATEWAY, start_gateway},
     };
@@ -270,7 +304,8 @@ static int start(struct instance *instance, struct error *err)
     raise_file_limit();
     if (make_data_dir(instance->options->data_dir, err) != 0 || open_loop(instance, err) != 0 ||
         load_rules(instance, err) != 0 || open_broker(instance, err) != 0 ||
-        start_roles(instance, err) != 0 || open_admin(instance, err) != 0)
+        open_sinks(instance, err) != 0 || start_roles(instance, err) != 0 ||
+        open_admin(instance, err) != 0)
         return -1;
     instance->status =
         status_start(instance->loop, instance->options->name, settings_of(instance, &run_module));
@@ -292,8 +327,11 @@ static void stop(struct instance *instance)
         gateway_drain(instance->gateway);
     gateway_stop(instance->gateway);
     handler_stop(instance->handler);
+    live_stop(instance->live);
     if (instance->admin != NULL)
         server_close(instance->admin);
+    sink_close(instance->reader);
+    sink_close(instance->sink);
     if (instance->broker != NULL)
         broker_close(instance->broker);
     topic_list_deinit(&instance->category_topics);

@@ -4,8 +4,10 @@
 #include "broker/config.h"
 #include "gateway/config.h"
 #include "handler/config.h"
-#include "vehicle/topics.h"
+#include "live/config.h"
+#include "sink/config.h"
 #include "tool/status.h"
+#include "vehicle/topics.h"
 
 /* In the order of the enums in observe/log.h. */
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
@@ -53,7 +55,9 @@ const struct config_module admin_module = {
     .size = sizeof(struct admin_config),
 };
 
+/* clang-format off: one a line */
 const struct config_module *const all_modules[] = {
-    &run_module,     &gateway_module, &broker_module, &topics_module,
-    &handler_module, &admin_module,   &log_module,    NULL,
+    &run_module,  &gateway_module, &broker_module, &topics_module, &handler_module,
+    &sink_module, &live_module,    &admin_module,  &log_module,    NULL,
 };
+/* clang-format on */

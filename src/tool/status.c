@@ -34,7 +34,10 @@ static const struct figure {
     {"accepted_per_s", METRIC_GATEWAY_ACCEPTED, true},
     {"rejected_per_s", METRIC_GATEWAY_REJECTED, true},
     {"acked_per_s", METRIC_GATEWAY_ACKED, true},
+    {"stored_per_s", METRIC_SINK_ROWS, true},
     {"dead_letters_per_s", METRIC_HANDLER_DEAD_LETTERS, true},
+    {"vehicles", METRIC_LIVE_VEHICLES, false},
+    {"riders", METRIC_LIVE_RIDERS, false},
 };
 enum { FIGURES = sizeof figures / sizeof figures[0] };
 

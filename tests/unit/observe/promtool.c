@@ -32,7 +32,7 @@ int main(void)
     for (enum metric id = 0; id < METRIC_COUNT; id++) { /* so that every metric shows */
         if (metric_is_series(id))
             metric_series_set(metrics_series(id, "one=\"1\",two=\"b c\""), 1);
-        else if (metric_label_count(id) == 0)
+        else if (metrics_label_count(id) == 0)
             metrics_label_values(id, names, 2);
     }
     struct buf page;
