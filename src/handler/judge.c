@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "base/hash.h"
 #include "vehicle/canonical.h"
 #include "vehicle/dialect.h"
@@ -52,7 +51,7 @@ static void take_over(struct packet *packet, const struct mc *mc)
     packet->order = load_u64(mc->identity.bytes + 8);
     packet->received_ns = mc->received_ns;
     if ((packet->fields & PACKET_HAS_TIME) == 0)
-        packet->time_ms = mc->received_ns / NS_PER_MS;
+        packet->time_ms = packet_floor_ms(mc->received_ns);
 }
 
 /* A record without a readable mc still needs a key to be listed by: where it

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "vehicle/predicate.h"
+#include "vehicle/rule/fold.h"
 #include "vehicle/rule/rule.h"
 
 enum {
@@ -15,6 +16,9 @@ struct category {
     struct predicate match;
     const struct rule_test *tests; /* the common rules, then its own */
     size_t test_count;
+    struct rule_fold fold;        /* those of them that end a packet and could be folded */
+    const struct rule_test *rest; /* the others, in order */
+    size_t rest_count;
 };
 
 /* The category's name and match; `other` has no match, every other one must. */

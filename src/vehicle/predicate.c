@@ -99,6 +99,55 @@ bool predicate_holds(const struct predicate *predicate, const struct packet *pac
     return holds(predicate->nodes, packet);
 }
 
+/* ---- by the dialect alone ---- */
+
+static enum certainty children_of_dialect(const struct predicate_node *node,
+                                          enum packet_dialect dialect);
+
+static enum certainty of_dialect(const struct predicate_node *node, enum packet_dialect dialect)
+{
+    switch (node->op) {
+    case OP_ALL:
+    case OP_ANY:
+        return children_of_dialect(node, dialect);
+    case OP_NOT: {
+        enum certainty child = of_dialect(node + 1, dialect);
+        return child == UNCERTAIN ? UNCERTAIN : child == CERTAINLY ? CERTAINLY_NOT : CERTAINLY;
+    }
+    case OP_DIALECT:
+        return (node->mask >> dialect & 1) != 0 ? CERTAINLY : CERTAINLY_NOT;
+    case OP_PRESENT:
+    case OP_ABSENT:
+        return node->mask == 0 ? CERTAINLY : UNCERTAIN;
+    case OP_HAS:
+    case OP_ONE_OF:
+    case OP_BETWEEN:
+        return UNCERTAIN;
+    }
+    return UNCERTAIN;
+}
+
+static enum certainty children_of_dialect(const struct predicate_node *node,
+                                          enum packet_dialect dialect)
+{
+    enum certainty decisive = node->op == OP_ANY ? CERTAINLY : CERTAINLY_NOT;
+    enum certainty answer = node->op == OP_ANY ? CERTAINLY_NOT : CERTAINLY;
+    const struct predicate_node *end = node + node->size;
+    for (const struct predicate_node *child = node + 1; child < end; child += child->size) {
+        enum certainty one = of_dialect(child, dialect);
+        if (one == decisive)
+            return decisive;
+        if (one == UNCERTAIN)
+            answer = UNCERTAIN;
+    }
+    return answer;
+}
+
+enum certainty predicate_of_dialect(const struct predicate *predicate, enum packet_dialect dialect)
+{
+    return of_dialect(predicate->nodes, dialect);
+}
+
 /* ---- compiling ---- */
 
 struct builder {

@@ -26,3 +26,7 @@ struct predicate {
 int predicate_compile(const struct yaml_node *node, struct rule_arena *arena, struct predicate *out,
                       struct error *err);
 bool predicate_holds(const struct predicate *predicate, const struct packet *packet);
+
+enum certainty { CERTAINLY_NOT, CERTAINLY, UNCERTAIN };
+/* What the dialect alone says, whatever else stands in the packet. */
+enum certainty predicate_of_dialect(const struct predicate *predicate, enum packet_dialect dialect);

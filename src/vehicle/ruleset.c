@@ -55,16 +55,16 @@ const struct rule *ruleset_rule(const struct ruleset *ruleset, size_t index)
 
 static size_t find_category(const struct ruleset *ruleset, const struct packet *packet)
 {
-    size_t i = 0;
-    while (i + 1 < ruleset->category_count &&
-           !predicate_holds(&ruleset->categories[i].match, packet))
-        i++;
-    return i;
+    const struct candidate *candidate = ruleset->candidates[packet->dialect % DIALECTS_MAX];
+    while (!candidate->is_certain &&
+           !predicate_holds(&ruleset->categories[candidate->category].match, packet))
+        candidate++;
+    return candidate->category;
 }
 
 /* The hot loop's body. The order of the cases is that of how often they occur. */
 static inline bool passes(const struct rule_test *test, const struct packet *packet,
-                          const struct rule_context *context, int64_t age_ms)
+                          const struct rule_context *context, int64_t age_ns)
 {
     switch ((enum rule_form)test->form) {
     case RULE_NUMBER: {
@@ -75,7 +75,7 @@ static inline bool passes(const struct rule_test *test, const struct packet *pac
         return (packet->fields & test->mask) == test->mask;
     case RULE_AGE:
         return (packet->fields & test->mask) == 0 ||
-               (age_ms >= test->age_low_ms && age_ms <= test->age_high_ms);
+               (age_ns >= test->age_low_ns && age_ns <= test->age_high_ns);
     case RULE_CALL:
         return test->rule->kind->run(test->rule->check, packet, context);
     }
@@ -100,8 +100,11 @@ static void trim_utf8(char *text, size_t cap)
         text[--len] = '\0';
 }
 
-static void explain(const struct rule *rule, const struct packet *packet,
-                    const struct rule_context *context, struct decision *out)
+/* Out of line: its buffer would cost every packet a bigger frame. */
+__attribute__((noinline, cold)) static void explain(const struct rule *rule,
+                                                    const struct packet *packet,
+                                                    const struct rule_context *context,
+                                                    struct decision *out)
 {
     char words[RULESET_DETAIL_MAX - 80]; /* the id always fits behind */
     rule->kind->explain(rule->check, packet, context, words, sizeof words);
@@ -118,10 +121,12 @@ enum verdict ruleset_apply(const struct ruleset *ruleset, struct packet *packet,
     const struct category *category = &ruleset->categories[out->category];
     packet->category = category->name;
     packet->flag_count = 0;
-    int64_t age_ms = rule_age_ms(packet, context);
-    const struct rule_test *end = category->tests + category->test_count;
-    for (const struct rule_test *test = category->tests; test < end; test++) {
-        if (passes(test, packet, context, age_ms))
+    int64_t age_ns = rule_age_ns(packet, context);
+    bool is_folded = rule_fold_passes(&category->fold, packet, age_ns);
+    const struct rule_test *test = is_folded ? category->rest : category->tests;
+    const struct rule_test *end = test + (is_folded ? category->rest_count : category->test_count);
+    for (; test < end; test++) {
+        if (passes(test, packet, context, age_ns))
             continue;
         out->failed[out->failed_count++] = test->rule;
         switch ((enum rule_action)test->action) {

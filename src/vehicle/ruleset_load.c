@@ -227,12 +227,24 @@ static int copy_tests(struct rule_test *tests, const struct rule_list *list)
     return flags;
 }
 
+static void fold(struct category *category, struct rule_test *rest)
+{
+    rule_fold_init(&category->fold);
+    category->rest = rest;
+    for (size_t i = 0; i < category->test_count; i++) {
+        const struct rule_test *test = &category->tests[i];
+        if (test->action == RULE_FLAG || !rule_fold_add(&category->fold, test))
+            rest[category->rest_count++] = *test;
+    }
+}
+
 static int lay_out(struct loader *loader, struct category *category, const struct rule_list *own,
                    struct error *err)
 {
     size_t count = loader->common.count + own->count;
     struct rule_test *tests = rule_alloc(&loader->ruleset->arena, (count + 1) * sizeof *tests);
-    if (tests == NULL)
+    struct rule_test *rest = rule_alloc(&loader->ruleset->arena, (count + 1) * sizeof *rest);
+    if (tests == NULL || rest == NULL)
         return no_memory(err);
     int flags = copy_tests(tests, &loader->common);
     flags += copy_tests(tests + loader->common.count, own);
@@ -242,6 +254,28 @@ static int lay_out(struct loader *loader, struct category *category, const struc
                          category->name.ptr, flags, CATEGORY_FLAGS_MAX);
     category->tests = tests;
     category->test_count = count;
+    fold(category, rest);
+    return 0;
+}
+
+/* Per dialect: without the categories that can't match it, up to the first that
+ * takes all of it. */
+static int list_candidates(struct ruleset *ruleset, enum packet_dialect dialect, struct error *err)
+{
+    struct candidate *list = rule_alloc(&ruleset->arena, ruleset->category_count * sizeof *list);
+    if (list == NULL)
+        return no_memory(err);
+    ruleset->candidates[dialect] = list;
+    for (size_t i = 0; i < ruleset->category_count; i++) {
+        bool is_other = i + 1 == ruleset->category_count;
+        enum certainty certainty =
+            is_other ? CERTAINLY : predicate_of_dialect(&ruleset->categories[i].match, dialect);
+        if (certainty == CERTAINLY_NOT)
+            continue;
+        *list++ = (struct candidate){(uint16_t)i, certainty == CERTAINLY};
+        if (certainty == CERTAINLY)
+            break;
+    }
     return 0;
 }
 
@@ -270,9 +304,12 @@ static int complete(struct loader *loader, struct error *err)
         if (lay_out(loader, &ruleset->categories[i], own, err) != 0)
             return -1;
     }
+    ruleset->category_count = count;
+    for (unsigned dialect = 0; dialect < DIALECTS_MAX; dialect++)
+        if (list_candidates(ruleset, (enum packet_dialect)dialect, err) != 0)
+            return -1;
     for (size_t i = 0; i < loader->all.count; i++)
         ruleset->rules[i] = loader->all.items[i];
-    ruleset->category_count = count;
     ruleset->rule_count = loader->all.count;
     ruleset->hash = hash_of(loader);
     return 0;

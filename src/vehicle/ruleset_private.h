@@ -13,6 +13,14 @@ struct rule_arena {
 };
 void rule_arena_deinit(struct rule_arena *arena);
 
+/* A category that a packet of some dialect may belong to. */
+struct candidate {
+    uint16_t category;
+    bool is_certain; /* its match needs no look at the packet; always so of the last */
+};
+
+enum { DIALECTS_MAX = 32 }; /* ids are below */
+
 struct ruleset {
     atomic_uint refs;
     uint64_t hash;
@@ -22,6 +30,7 @@ struct ruleset {
     size_t document_count;
     struct category *categories; /* the last is `other` */
     size_t category_count;
+    const struct candidate *candidates[DIALECTS_MAX]; /* by dialect; ends with a certain one */
     const struct rule **rules;
     size_t rule_count;
 };

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* max_age: the event time is not too far before the record was received. */
-#include "base/clock.h"
 #include "vehicle/rule/age.h"
 
 struct max_age {
@@ -20,8 +19,8 @@ static int compile(const struct yaml_node *node, const void *check, struct rule_
     const struct max_age *max_age = check;
     test->form = RULE_AGE;
     test->mask = PACKET_HAS_TIME;
-    test->age_low_ms = INT64_MIN;
-    test->age_high_ms = max_age->limit_ns / NS_PER_MS;
+    test->age_low_ns = INT64_MIN;
+    test->age_high_ns = max_age->limit_ns;
     return 0;
 }
 
@@ -29,8 +28,7 @@ static void explain(const void *check, const struct packet *packet,
                     const struct rule_context *context, char *out, size_t cap)
 {
     const struct max_age *max_age = check;
-    rule_age_explain(packet, rule_age_ms(packet, context), "before", max_age->limit_ns / NS_PER_MS,
-                     out, cap);
+    rule_age_explain(packet, rule_age_ns(packet, context), "before", max_age->limit_ns, out, cap);
 }
 
 const struct rule_kind rule_max_age = {

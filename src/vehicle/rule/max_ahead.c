@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* max_ahead: the event time is not too far after the record was received. */
-#include "base/clock.h"
 #include "vehicle/rule/age.h"
 
 struct max_ahead {
@@ -20,8 +19,8 @@ static int compile(const struct yaml_node *node, const void *check, struct rule_
     const struct max_ahead *max_ahead = check;
     test->form = RULE_AGE;
     test->mask = PACKET_HAS_TIME;
-    test->age_low_ms = -(max_ahead->limit_ns / NS_PER_MS);
-    test->age_high_ms = INT64_MAX;
+    test->age_low_ns = -max_ahead->limit_ns;
+    test->age_high_ns = INT64_MAX;
     return 0;
 }
 
@@ -29,9 +28,9 @@ static void explain(const void *check, const struct packet *packet,
                     const struct rule_context *context, char *out, size_t cap)
 {
     const struct max_ahead *max_ahead = check;
-    int64_t age_ms = rule_age_ms(packet, context);
-    rule_age_explain(packet, age_ms == INT64_MIN ? INT64_MAX : -age_ms, "after",
-                     max_ahead->limit_ns / NS_PER_MS, out, cap);
+    int64_t age_ns = rule_age_ns(packet, context);
+    rule_age_explain(packet, age_ns == INT64_MIN ? INT64_MAX : -age_ns, "after",
+                     max_ahead->limit_ns, out, cap);
 }
 
 const struct rule_kind rule_max_ahead = {

@@ -26,7 +26,7 @@ enum rule_form {
     RULE_CALL,    /* kind->run() */
     RULE_PRESENT, /* all of mask are there */
     RULE_NUMBER,  /* the double at offset is in low..high; absent (mask) passes */
-    RULE_AGE,     /* received minus event time, ms, is in oldest..newest; no event time passes */
+    RULE_AGE,     /* received minus event time is in age_low..age_high; no event time passes */
 };
 
 /* What the loop over a category's rules reads: 32 bytes. */
@@ -40,7 +40,7 @@ struct rule_test {
             double low, high;
         };
         struct {
-            int64_t age_low_ms, age_high_ms;
+            int64_t age_low_ns, age_high_ns;
         };
     };
     const struct rule *rule;

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What rules cost a packet (goal: 10 YAML rules within 12 ns), against the same
+ * checks as a Lua function called per packet. Packets are decoded beforehand;
+ * category and rules are in the figure, decoding is not. Rounds of all variants
+ * are interleaved; the median is printed. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/must.h"
+#include "vehicle/dialect.h"
+#include "vehicle/ruleset.h"
+
+#ifdef HAS_LUA
+#include <lauxlib.h>
+#include <lualib.h>
+#endif
+
+enum { PACKETS = 32, LOOPS = 6000, ROUNDS = 21, VARIANTS_MAX = 8 };
+
+static const char ten_rules[] =
+    "categories:\n"
+    "  - name: position\n"
+    "    match: {any: [{dialect: obu}, {present: [lat, lon]}]}\n"
+    "    rules:\n"
+    "      - {id: complete, kind: required, fields: [lat, lon, time]}\n"
+    "      - {id: lat, kind: range, field: lat, min: -90, max: 90}\n"
+    "      - {id: lon, kind: range, field: lon, min: -180, max: 180}\n"
+    "      - {id: speed, kind: range, field: speed, min: 0, max: 150}\n"
+    "      - {id: heading, kind: range, field: heading, min: 0, max: 360}\n"
+    "      - {id: altitude, kind: range, field: altitude, min: -1000, max: 9000}\n"
+    "      - {id: accuracy, kind: range, field: accuracy, min: 0}\n"
+    "      - {id: town, kind: range, field: speed, max: 90, on_fail: flag}\n"
+    "      - {id: ahead, kind: max_ahead, limit: 24h}\n"
+    "      - {id: old, kind: max_age, limit: 7d, on_fail: flag}\n";
+
+static const char signal_rule[] = "      - {id: soc, kind: range, field: soc, min: 0, max: 100}\n";
+
+struct fleet {
+    struct packet_scratch *scratch[PACKETS];
+    char *json[PACKETS];
+    struct packet packets[PACKETS];
+};
+
+static uint32_t next_random(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+/* Each packet keeps its scratch, so that its views stay. */
+static struct fleet *make_fleet(int64_t received_s, int bad_percent)
+{
+    struct fleet *fleet = calloc(1, sizeof *fleet);
+    must(fleet != NULL);
+    uint32_t seed = 1;
+    for (size_t i = 0; i < PACKETS; i++) {
+        bool is_bad = (int)(next_random(&seed) % 100) < bad_percent;
+        double lat = is_bad ? 91 : (double)(next_random(&seed) % 180) - 90;
+        must(asprintf(&fleet->json[i],
+                      "{\"obuid\":%zu,\"lat\":%.5f,\"lon\":%.5f,\"time\":%d,\"speed\":%u,"
+                      "\"heading\":%u,\"altitude\":%u,\"accuracy\":%u,\"soc\":%u}",
+                      i, lat, (double)(next_random(&seed) % 360) - 180, 1779278400,
+                      next_random(&seed) % 90, next_random(&seed) % 360, next_random(&seed) % 500,
+                      next_random(&seed) % 30, next_random(&seed) % 100) > 0);
+        fleet->scratch[i] = packet_scratch_new();
+        struct reject reject;
+        must(dialect_decode(fleet->scratch[i], bytes_from_text(fleet->json[i]), &fleet->packets[i],
+                            &reject));
+        packet_identify(&fleet->packets[i], received_s * NS_PER_S, 1);
+    }
+    return fleet;
+}
+
+static void free_fleet(struct fleet *fleet)
+{
+    for (size_t i = 0; i < PACKETS; i++) {
+        packet_scratch_free(fleet->scratch[i]);
+        free(fleet->json[i]);
+    }
+    free(fleet);
+}
+
+struct variant {
+    const char *name;
+    struct ruleset *ruleset;
+    void *lua;
+    struct fleet *fleet;
+    double ns[ROUNDS];
+    uint64_t verdicts[4];
+};
+
+static void run_rules(struct variant *variant)
+{
+    struct decision decision;
+    for (int l = 0; l < LOOPS; l++) {
+        for (size_t i = 0; i < PACKETS; i++) {
+            struct packet *packet = &variant->fleet->packets[i];
+            struct rule_context context = {.received_ns = packet->received_ns};
+            variant->verdicts[ruleset_apply(variant->ruleset, packet, &context, &decision)]++;
+        }
+    }
+}
+
+#ifdef HAS_LUA
+static const char lua_rules[] =
+    "return function(p_lat, p_lon, p_time, p_speed, p_heading, p_altitude, p_accuracy, received)\n"
+    "  if not (p_lat and p_lon and p_time) then return 2 end\n"
+    "  if p_lat < -90 or p_lat > 90 then return 2 end\n"
+    "  if p_lon < -180 or p_lon > 180 then return 2 end\n"
+    "  if p_speed < 0 or p_speed > 150 then return 2 end\n"
+    "  if p_heading < 0 or p_heading > 360 then return 2 end\n"
+    "  if p_altitude < -1000 or p_altitude > 9000 then return 2 end\n"
+    "  if p_accuracy < 0 then return 2 end\n"
+    "  local verdict = 0\n"
+    "  if p_speed > 90 then verdict = 1 end\n"
+    "  if p_time - received > 86400000 then return 2 end\n"
+    "  if received - p_time > 604800000 then verdict = 1 end\n"
+    "  return verdict\n"
+    "end\n";
+
+static void run_lua(struct variant *variant)
+{
+    lua_State *lua = variant->lua;
+    for (int l = 0; l < LOOPS; l++) {
+        for (size_t i = 0; i < PACKETS; i++) {
+            const struct packet *packet = &variant->fleet->packets[i];
+            lua_pushvalue(lua, 1);
+            lua_pushnumber(lua, packet->lat);
+            lua_pushnumber(lua, packet->lon);
+            lua_pushinteger(lua, packet->time_ms);
+            lua_pushnumber(lua, packet->speed_ms);
+            lua_pushnumber(lua, packet->heading_deg);
+            lua_pushnumber(lua, packet->altitude_m);
+            lua_pushnumber(lua, packet->accuracy_m);
+            lua_pushinteger(lua, packet->received_ns / NS_PER_MS);
+            lua_call(lua, 8, 1);
+            variant->verdicts[lua_tointeger(lua, -1) & 3]++;
+            lua_pop(lua, 1);
+        }
+    }
+}
+#endif
+
+static void run(struct variant *variant, int round)
+{
+    int64_t begin = clock_monotonic_ns();
+#ifdef HAS_LUA
+    if (variant->lua != NULL)
+        run_lua(variant);
+#endif
+    if (variant->ruleset != NULL)
+        run_rules(variant);
+    variant->ns[round] = (double)(clock_monotonic_ns() - begin) / (LOOPS * PACKETS);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static struct ruleset *load(const char *yaml)
+{
+    struct ruleset *ruleset;
+    struct error err;
+    if (ruleset_load_bytes(&ruleset, "bench", bytes_from_text(yaml), &err) == 0)
+        return ruleset;
+    fprintf(stderr, "%s\n", err.text);
+    exit(1);
+}
+
+static void print(struct variant *variant)
+{
+    qsort(variant->ns, ROUNDS, sizeof variant->ns[0], by_value);
+    double all = (double)(ROUNDS * (uint64_t)LOOPS * PACKETS);
+    printf("%-52s %7.1f %7.1f   %3.0f%% pass %3.0f%% flag %3.0f%% dead letter\n", variant->name,
+           variant->ns[ROUNDS / 2], variant->ns[0], 100 * (double)variant->verdicts[0] / all,
+           100 * (double)variant->verdicts[1] / all, 100 * (double)variant->verdicts[2] / all);
+}
+
+int main(void)
+{
+    struct fleet *good = make_fleet(1779278400, 0), *bad = make_fleet(1779278400, 10),
+                 *old = make_fleet(1889278400, 0);
+    char with_signal[4096];
+    snprintf(with_signal, sizeof with_signal, "%s%s", ten_rules, signal_rule);
+    struct ruleset *default_rules;
+    must(ruleset_load_default(&default_rules, NULL) == 0);
+    struct variant variants[VARIANTS_MAX] = {
+        {.name = "category alone",
+         .ruleset = load("categories: [{name: position, match: {any: [{"
+                         "dialect: obu}, {present: [lat, lon]}]}}]"),
+         .fleet = good},
+        {.name = "category + 10 rules, all pass", .ruleset = load(ten_rules), .fleet = good},
+        {.name = "category + 10 rules, all old: flagged", .ruleset = load(ten_rules), .fleet = old},
+        {.name = "category + 10 rules, a tenth bad", .ruleset = load(ten_rules), .fleet = bad},
+        {.name = "category + 10 rules + a range of a signal",
+         .ruleset = load(with_signal),
+         .fleet = good},
+        {.name = "the default ruleset (9 rules)", .ruleset = default_rules, .fleet = good},
+    };
+    size_t count = 6;
+#ifdef HAS_LUA
+    lua_State *lua = luaL_newstate();
+    luaL_openlibs(lua);
+    must(luaL_dostring(lua, lua_rules) == LUA_OK);
+    variants[count++] =
+        (struct variant){.name = "Lua: the same 10 checks, all pass", .lua = lua, .fleet = good};
+#endif
+    for (int round = 0; round < ROUNDS; round++)
+        for (size_t i = 0; i < count; i++)
+            run(&variants[i], round);
+    printf("%-52s %7s %7s   ns a packet, %d rounds of %d packets\n", "", "median", "least", ROUNDS,
+           LOOPS * PACKETS);
+    for (size_t i = 0; i < count; i++) {
+        print(&variants[i]);
+        ruleset_unref(variants[i].ruleset);
+    }
+#ifdef HAS_LUA
+    lua_close(lua);
+#endif
+    free_fleet(good);
+    free_fleet(bad);
+    free_fleet(old);
+    return 0;
+}
