@@ -3,15 +3,29 @@
 
 #include <stdio.h>
 
+#include "handler/config.h"
 #include "tool/options.h"
 #include "tool/output.h"
+#include "vehicle/ruleset.h"
 
 static const struct command command = {
     .name = "check",
-    .help = "Checks the configuration as every role would read it, and starts nothing.\n"
+    .help = "Checks the configuration and the ruleset as every role would read them, and starts\n"
+            "nothing.\n"
             "Exit code 0 when it is good, 78 with the first error when it is not.",
     .takes_config = true,
 };
+
+/* The ruleset is part of what the roles read. */
+static int check_rules(const struct config *config, struct error *err)
+{
+    const struct handler_config *handler = config_get(config, &handler_module);
+    struct ruleset *ruleset;
+    if (ruleset_load(&ruleset, handler->rules, err) != 0)
+        return -1;
+    ruleset_unref(ruleset);
+    return 0;
+}
 
 int check_tool(int argc, char **argv)
 {
@@ -21,7 +35,8 @@ int check_tool(int argc, char **argv)
         return code;
     struct config *config = NULL;
     struct error err = {0};
-    code = options_load(&options, &config, &err) == 0 ? 0 : output_error(command.name, &err);
+    bool is_good = options_load(&options, &config, &err) == 0 && check_rules(config, &err) == 0;
+    code = is_good ? 0 : output_error(command.name, &err);
     if (code == 0)
         printf("%s: good\n", options.config_path == NULL ? "defaults" : options.config_path);
     config_unref(config);

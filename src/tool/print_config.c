@@ -7,6 +7,7 @@
 #include "tool/modules.h"
 #include "tool/options.h"
 #include "tool/output.h"
+#include "vehicle/ruleset.h"
 
 static const char *format;
 
@@ -15,7 +16,8 @@ static const struct option own_options[] = {
      .letter = 'f',
      .argument = "FORMAT",
      .text = &format,
-     .help = "yaml (default), example, schema (JSON Schema), reference or metrics (Markdown)"},
+     .help =
+         "yaml (default), example, schema (JSON Schema), reference, metrics or rules (Markdown)"},
 };
 
 static const struct command command = {
@@ -50,9 +52,11 @@ static int print_page(struct options *options, struct buf *out, struct error *er
         config_print_reference(all_modules, out);
     else if (strcmp(format, "metrics") == 0)
         metrics_print_reference(out);
+    else if (strcmp(format, "rules") == 0)
+        ruleset_print_reference(out);
     else
         return error_set(err, ERROR_USAGE,
-                         "--format %.40s: wants yaml, example, schema, reference or metrics",
+                         "--format %.40s: wants yaml, example, schema, reference, metrics or rules",
                          format);
     return 0;
 }

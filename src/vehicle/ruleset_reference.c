@@ -6,9 +6,6 @@
 static const char intro[] =
     "# Rules\n"
     "\n"
-    "<!-- Made from the tables in src/vehicle by the test unit/vehicle/ruleset_reference; to make "
-    "it again: MOTORCADE_UPDATE=1. -->\n"
-    "\n"
     "A ruleset says which category a packet belongs to and what is checked of it. It is a YAML "
     "file, or a folder whose `*.yaml` are read in order of their names as one. Without any, "
     "`config/rules/default.yaml`, which is part of the program, is in force. A ruleset with a "
