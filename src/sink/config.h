@@ -16,6 +16,9 @@ struct sink_config {
     int64_t batch_rows;
     int64_t batch_bytes;
     int64_t batch_age_ns;
+    int64_t retry_delay_max_ns;
+    int64_t breaker_failures;
+    int64_t breaker_delay_ns;
     int64_t merge_interval_ns;
     int64_t vehicles_in_memory; /* whose newest order is kept in memory */
 };
