@@ -100,7 +100,7 @@ static int open_files(struct journal *journal, struct error *err)
     journal->reserve_bytes = reserve_of(journal, options.segment_bytes);
     if (config->durability != DURABILITY_FSYNC)
         options.reserve = options.segment_bytes / RECORD_BYTES_MIN;
-    if (!options.is_readonly) {
+    if (!options.is_readonly && journal->io == &journal_io_posix) {
         if (preparer_start(&journal->preparer, journal->io, err) != 0)
             return -1;
         options.spare_hooks = (struct seglog_hooks){.spare_context = journal->preparer,
@@ -126,7 +126,8 @@ static void announce(const struct journal *journal)
                     (i == durability) - metrics_value(METRIC_JOURNAL_DURABILITY, (unsigned)i));
 }
 
-static int journal_open(struct broker **out, const struct broker_config *config, struct error *err)
+int journal_open_over(struct broker **out, const struct broker_config *config,
+                      const struct journal_io *io, struct error *err)
 {
     if (config->data_dir == NULL || config->data_dir[0] == 0)
         return error_set(err, ERROR_CONFIG, "the journal needs a data folder: set --data");
@@ -134,6 +135,7 @@ static int journal_open(struct broker **out, const struct broker_config *config,
     if (journal == NULL)
         return error_set(err, ERROR_MEMORY, "no memory for a broker");
     init(journal, config);
+    journal->io = io;
     if (open_files(journal, err) != 0) {
         deinit(journal);
         return -1;
@@ -146,6 +148,11 @@ static int journal_open(struct broker **out, const struct broker_config *config,
     announce(journal);
     *out = &journal->base;
     return 0;
+}
+
+static int journal_open(struct broker **out, const struct broker_config *config, struct error *err)
+{
+    return journal_open_over(out, config, &journal_io_posix, err);
 }
 
 int broker_open_readonly(struct broker **out, const char *data_dir, struct error *err)

@@ -121,6 +121,10 @@ void journal_producer_free(struct journal_producer *producer);
 /* With wake_lock held. */
 void journal_producer_wake(struct journal_producer *producer);
 
+/* As broker_open, over another disk; for tests. */
+int journal_open_over(struct broker **out, const struct broker_config *config,
+                      const struct journal_io *io, struct error *err);
+
 /* The drivers' functions, by file. */
 int journal_producer_open(struct producer **out, struct broker *broker, struct error *err);
 enum publish_result journal_publish(struct producer *producer, int topic, int partition,
