@@ -94,6 +94,9 @@ int buf_append_i64(struct buf *buf, int64_t value)
     return buf_append(buf, digits, text_from_i64(digits, value));
 }
 
+static int print_exactly(struct buf *buf, size_t len, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+
 /* vsnprintf wants a byte more than it leaves, for its NUL. */
 static int print_exactly(struct buf *buf, size_t len, const char *format, va_list args)
 {

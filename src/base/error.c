@@ -6,13 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#ifdef STATIC_ANALYSIS
-#undef error_set
-#undef error_set_errno
-#undef error_prefix
-#endif
+/* Names in parentheses: for analysers they are macros. */
 
-int error_set(struct error *err, enum error_kind kind, const char *format, ...)
+int(error_set)(struct error *err, enum error_kind kind, const char *format, ...)
 {
     if (err == NULL)
         return -1;
@@ -37,7 +33,7 @@ static void append_errno(struct error *err, int number)
     snprintf(err->text + used, sizeof err->text - used, ": %s", text);
 }
 
-int error_set_errno(struct error *err, enum error_kind kind, int number, const char *format, ...)
+int(error_set_errno)(struct error *err, enum error_kind kind, int number, const char *format, ...)
 {
     if (err == NULL)
         return -1;
@@ -52,7 +48,7 @@ int error_set_errno(struct error *err, enum error_kind kind, int number, const c
     return -1;
 }
 
-int error_prefix(struct error *err, const char *format, ...)
+int(error_prefix)(struct error *err, const char *format, ...)
 {
     if (err == NULL)
         return -1;

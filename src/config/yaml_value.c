@@ -73,8 +73,8 @@ const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *ke
     return NULL;
 }
 
-#undef yaml_error /* see base/error.h */
-int yaml_error(const struct yaml_node *node, struct error *err, const char *format, ...)
+/* Parenthesised: the name is a macro for analysers (base/error.h). */
+int(yaml_error)(const struct yaml_node *node, struct error *err, const char *format, ...)
 {
     char text[sizeof err->text];
     va_list args;

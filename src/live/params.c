@@ -41,7 +41,7 @@ static bool is_decodable(struct bytes value)
 
 static int find_known(const char *const *known, struct bytes name)
 {
-    for (int i = 0; known[i] != NULL && i < KNOWN_MAX; i++)
+    for (int i = 0; i < KNOWN_MAX && known[i] != NULL; i++)
         if (bytes_equal_text(name, known[i]))
             return i;
     return -1;

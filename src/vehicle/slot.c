@@ -50,8 +50,8 @@ void filling_finish(struct filling *filling)
 
 /* ---- refusals ---- */
 
-#undef reject_set /* see base/error.h */
-bool reject_set(struct reject *reject, enum reason reason, const char *format, ...)
+/* Parenthesised: the name is a macro for analysers (base/error.h). */
+bool(reject_set)(struct reject *reject, enum reason reason, const char *format, ...)
 {
     va_list args;
     va_start(args, format);

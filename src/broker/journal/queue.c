@@ -5,13 +5,14 @@
  * the producers' own. Who pushes onto an empty stack, or over the byte mark,
  * wakes the writer; the others cost one exchange. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/must.h"
 #include "broker/journal/journal.h"
 
 void queue_init(struct queue *queue)
 {
-    *queue = (struct queue){0};
+    memset(queue, 0, sizeof *queue);
     pthread_condattr_t monotonic;
     must(pthread_mutex_init(&queue->lock, NULL) == 0);
     pthread_condattr_init(&monotonic);
