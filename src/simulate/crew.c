@@ -21,7 +21,6 @@ struct crew {
     struct loop *loop; /* the main thread's */
     struct loop_timer *timer;
     uint32_t playing;
-    int64_t started_ns;
     int64_t shown_ns;
     uint64_t shown_sent;
     bool is_tty;
@@ -47,6 +46,14 @@ static double cpu_seconds(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
 
+static double seconds_played(const struct stats *sum)
+{
+    if (sum->began_ns == 0)
+        return 0;
+    uint64_t until_ns = sum->ended_ns != 0 ? sum->ended_ns : (uint64_t)clock_monotonic_ns();
+    return until_ns > sum->began_ns ? (double)(until_ns - sum->began_ns) / 1e9 : 0;
+}
+
 /* The sum of the moment; the players go on counting. */
 static struct report make_report(struct crew *crew)
 {
@@ -55,11 +62,12 @@ static struct report make_report(struct crew *crew)
     crew->sum = stats_new();
     for (uint32_t i = 0; i < options->count && crew->sum != NULL; i++)
         stats_merge(crew->sum, options->stats[i]);
+    double seconds = crew->sum == NULL ? 0 : seconds_played(crew->sum);
     return (struct report){
         .stats = crew->sum,
         .vehicles = options->vehicles,
         .connections = options->connections,
-        .seconds = (double)(clock_monotonic_ns() - crew->started_ns) / 1e9,
+        .seconds = seconds,
         .cpu_seconds = cpu_seconds(),
         .wants_acks = options->wants_acks,
         .share_done = options->share_done != NULL ? options->share_done(options->context) : -1,
@@ -179,7 +187,7 @@ static int watch_signals(struct crew *crew, struct error *err)
 static int play(struct crew *crew, struct error *err)
 {
     int64_t every_ns = crew->is_tty ? TTY_PROGRESS_NS : LOG_PROGRESS_NS;
-    crew->started_ns = crew->shown_ns = clock_monotonic_ns();
+    crew->shown_ns = clock_monotonic_ns();
     int result = watch_signals(crew, err);
     if (result == 0)
         result = start_players(crew, err);

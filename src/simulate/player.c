@@ -67,6 +67,7 @@ static void take_step(struct player *player)
     switch (player->phase) {
     case OPENING:
         if (is_over || sender_open_links(player->sender) == player->options.sender.links) {
+            counter_set(&player->stats->began_ns, (uint64_t)now_ns);
             player->source.begin(player->source.context, player->sender, now_ns);
             player->phase = PLAYING;
             play(player);
@@ -78,6 +79,7 @@ static void take_step(struct player *player)
         return;
     case DRAINING:
         if (is_over || sender_unsettled(player->sender) == 0) {
+            counter_set(&player->stats->ended_ns, (uint64_t)now_ns);
             sender_close(player->sender);
             enter(player, CLOSING, CLOSING_NS);
             return;

@@ -14,6 +14,8 @@ static const struct {
 
 enum { QUANTILES = sizeof quantiles / sizeof quantiles[0] };
 
+static const uint64_t BEHIND_TOLD_NS = 20000000;
+
 static double quantile_ms(const struct stats *stats, double q)
 {
     return (double)histogram_quantile_ns(&stats->latency, q) / 1e6;
@@ -141,6 +143,11 @@ int report_print_text(struct buf *out, const struct report *report)
     put_named(out, "  due but unsent", stats->unsent);
     put_some(out, "bad lines", stats->bad_lines);
     buf_append_char(out, '\n');
+    if (stats->behind_ns > BEHIND_TOLD_NS)
+        buf_printf(out,
+                   "  this generator itself was up to %.0f ms behind its schedule: it had too "
+                   "little CPU\n",
+                   (double)stats->behind_ns / 1e6);
     return out->has_failed ? -1 : 0;
 }
 
@@ -180,6 +187,7 @@ int report_print_json(struct buf *out, const struct report *report)
     put_member(out, "late", stats->late);
     put_member(out, "unsent", stats->unsent);
     put_member(out, "bad_lines", stats->bad_lines);
+    buf_printf(out, "\"behind_ms\":%.3f,", (double)stats->behind_ns / 1e6);
     buf_append_text(out, "\"latency_ms\":{");
     for (int i = 0; i < QUANTILES; i++)
         buf_printf(out, "\"%s\":%.3f,", quantiles[i].name, quantile_ms(stats, quantiles[i].q));

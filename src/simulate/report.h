@@ -12,7 +12,7 @@ struct report {
     const struct stats *stats;
     uint64_t vehicles; /* 0: not known (a trace) */
     uint32_t connections;
-    double seconds; /* of playing and waiting for acks */
+    double seconds; /* from the first packet due to the last ack */
     double cpu_seconds;
     bool wants_acks;
     double share_done; /* 0..1; negative: not known */

@@ -34,6 +34,11 @@ void stats_merge(struct stats *into, const struct stats *from)
     into->reconnects += counter_get(&from->reconnects);
     into->refusals += counter_get(&from->refusals);
     into->is_open += counter_get(&from->is_open);
+    counter_raise(&into->behind_ns, counter_get(&from->behind_ns));
+    counter_raise(&into->ended_ns, counter_get(&from->ended_ns));
+    uint64_t began_ns = counter_get(&from->began_ns);
+    if (into->began_ns == 0 || (began_ns != 0 && began_ns < into->began_ns))
+        into->began_ns = began_ns;
     for (int i = 0; i < REPLY_REASONS_MAX; i++)
         into->rejected[i] += counter_get(&from->rejected[i]);
     histogram_merge(&into->latency, &from->latency);

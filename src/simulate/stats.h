@@ -25,6 +25,9 @@ struct stats {
     uint64_t reconnects; /* connections lost and opened again */
     uint64_t refusals;   /* attempts to connect that failed */
     uint64_t is_open;    /* connections open now */
+    uint64_t behind_ns;  /* how late the generator itself came to a due packet, at most */
+    uint64_t began_ns;   /* playing (clock_monotonic_ns); 0: not yet */
+    uint64_t ended_ns;   /* the last ack, or the end of waiting for it; 0: not yet */
     uint64_t rejected[REPLY_REASONS_MAX];
     char examples[REPLY_REASONS_MAX][STATS_EXAMPLE_MAX]; /* first detail of each; read at the end */
     struct histogram latency;                            /* of acks, from the intended send time */

@@ -15,6 +15,7 @@ enum { NOTE_MAX = 3 * TEXT_U64_MAX + 3, TURN_PACKETS_MAX = 4096 };
 
 static const int64_t TICK_NS = 250 * NS_PER_US; /* between wake-ups, at least */
 
+static const int64_t OVERTIME_NS = NS_PER_S;       /* to come to what was due at the end */
 static const int64_t CATCH_UP_NS = 10 * NS_PER_MS; /* looks whether owed packets went */
 
 struct lane {
@@ -130,12 +131,34 @@ static bool has_next(const struct traffic *traffic)
     return traffic->next < traffic->limit && due_ns(traffic, traffic->next) < traffic->end_ns;
 }
 
+static bool is_due(const struct traffic *traffic, int64_t now_ns)
+{
+    return has_next(traffic) && due_ns(traffic, traffic->next) <= now_ns;
+}
+
+static void note_lag(struct traffic *traffic, int64_t now_ns)
+{
+    if (is_due(traffic, now_ns))
+        counter_raise(&traffic->stats->behind_ns,
+                      (uint64_t)(now_ns - due_ns(traffic, traffic->next)));
+}
+
+/* Packets that were due by now and never went, those not even looked at included. */
+static void count_unsent(struct traffic *traffic, int64_t now_ns)
+{
+    int64_t until_ns = now_ns < traffic->end_ns ? now_ns : traffic->end_ns;
+    double due = ceil((double)(until_ns - traffic->first_ns) / traffic->spacing_ns);
+    uint64_t k = due < 0 ? 0 : (uint64_t)due;
+    k = k < traffic->limit ? k : traffic->limit;
+    counter_add(&traffic->stats->unsent,
+                traffic->owed + (k > traffic->next ? k - traffic->next : 0));
+}
+
 static int64_t play(void *context, int64_t now_ns)
 {
     struct traffic *traffic = context;
-    for (int n = 0; n < TURN_PACKETS_MAX && has_next(traffic); n++) {
-        if (due_ns(traffic, traffic->next) > now_ns)
-            break;
+    note_lag(traffic, now_ns);
+    for (int n = 0; n < TURN_PACKETS_MAX && is_due(traffic, now_ns); n++) {
         uint32_t vehicle = (uint32_t)(traffic->next % traffic->options.fleet.count);
         uint32_t link = vehicle % traffic->options.links;
         traffic->next++;
@@ -145,7 +168,8 @@ static int64_t play(void *context, int64_t now_ns)
         if (traffic->lanes[link].owed > 0)
             counter_add(&traffic->stats->late, 1);
     }
-    if (has_next(traffic)) {
+    bool is_too_late = traffic->end_ns < INT64_MAX && now_ns > traffic->end_ns + OVERTIME_NS;
+    if (has_next(traffic) && !is_too_late) {
         int64_t next_ns = due_ns(traffic, traffic->next);
         return next_ns < now_ns + TICK_NS ? now_ns + TICK_NS : next_ns;
     }
@@ -153,7 +177,7 @@ static int64_t play(void *context, int64_t now_ns)
     bool is_counted = traffic->next >= traffic->limit;
     if (is_counted && traffic->owed > 0 && now_ns < traffic->end_ns)
         return now_ns + CATCH_UP_NS;
-    counter_add(&traffic->stats->unsent, traffic->owed);
+    count_unsent(traffic, now_ns);
     return PLAYER_END;
 }
 
@@ -164,9 +188,7 @@ static void on_room(void *context, uint32_t link)
 
 static void stop(void *context, int64_t now_ns)
 {
-    struct traffic *traffic = context;
-    (void)now_ns;
-    counter_add(&traffic->stats->unsent, traffic->owed);
+    count_unsent(context, now_ns);
 }
 
 struct player_source traffic_source(struct traffic *traffic)
