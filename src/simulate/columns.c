@@ -53,7 +53,8 @@ struct columns {
     size_t count;
     struct column {
         enum field field;
-        char *key; /* JSON text with the colon: "lat": */
+        bool is_pinned; /* the map says so: no guessing */
+        char *key;      /* JSON text with the colon: "lat": */
     } items[CSV_FIELDS_MAX];
     size_t order[CSV_FIELDS_MAX]; /* column numbers as they stand in the packet */
     char why[WHY_MAX];
@@ -102,6 +103,7 @@ static int apply_pair(struct columns *columns, const struct csv *header, struct 
     bool is_signal = bytes_equal(right, BYTES("signal"));
     if ((is_signal || bytes_equal(right, BYTES("skip"))) && find_column(header, left, &column)) {
         columns->items[column].field = is_signal ? FIELD_SIGNAL : FIELD_SKIP;
+        columns->items[column].is_pinned = true;
         return 0;
     }
     if (field == FIELD_SKIP)
@@ -155,8 +157,8 @@ static void guess(struct columns *columns, const struct csv *header, enum field 
     const char *best_at = NULL;
     for (size_t i = 0; i < header->field_count; i++) {
         const char *at = find_alias(bytes_trim(csv_field(header, i)), fields[field].also);
-        if (columns->items[i].field != FIELD_SIGNAL || at == NULL ||
-            (best_at != NULL && at >= best_at))
+        bool is_free = columns->items[i].field == FIELD_SIGNAL && !columns->items[i].is_pinned;
+        if (!is_free || at == NULL || (best_at != NULL && at >= best_at))
             continue;
         best = &columns->items[i];
         best_at = at;
