@@ -41,8 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error err;
     enum trace_step step;
     do {
-        step = in.len > 0 ? trace_next(trace, &in, &packet, &err)
-                          : trace_finish(trace, &packet, &err);
+        step =
+            in.len > 0 ? trace_next(trace, &in, &packet, &err) : trace_finish(trace, &packet, &err);
         if (step == TRACE_PACKET)
             check(trace, json, &packet);
     } while (step != TRACE_FAILED && (step != TRACE_MORE || in.len > 0));
