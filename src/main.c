@@ -8,6 +8,7 @@
 #include "config/yaml.h"
 #include "tool/check.h"
 #include "tool/print_config.h"
+#include "tool/query.h"
 #include "tool/replay.h"
 #include "tool/run.h"
 #include "tool/simulate.h"
@@ -28,6 +29,7 @@ static const struct subcommand subcommands[] = {
     {"check", "check the configuration", check_tool},
     {"print-config", "print the configuration in force, or pages made from its tables",
      print_config_tool},
+    {"query", "print stored packets", query_tool},
     {"replay", "send a recorded trace to a gateway", replay_tool},
     {"simulate", "play a fleet of simulated vehicles against a gateway", simulate_tool},
     {"version", "print the versions of the program and its libraries", version_tool},
