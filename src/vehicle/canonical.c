@@ -169,22 +169,33 @@ static bool decode_general(struct packet_scratch *scratch, struct bytes value,
     if (!document_read(document, value, DOCUMENT_KEYS, reject))
         return false;
     struct filling filling;
-    filling_init(&filling, packet, &scratch->arena, scratch->signals);
+    filling_init(&filling, packet, &scratch->texts, scratch->signals);
     packet->dialect = DIALECT_NONE;
-    packet->original = value;
-    packet->content = bytes_of("", 0);
     for (size_t i = 0; i < document->leaf_count; i++) {
         struct leaf *leaf = &document->leaves[i];
         leaf->slot = find_slot(document, leaf);
         if (!slot_fill(&filling, leaf->slot, &leaf->value, reject))
             return false;
     }
-    return finish(&filling, reject);
+    if (!finish(&filling, reject))
+        return false;
+    layout_learn(scratch->canonicals, value, document, DIALECT_NONE, bytes_of("", 0));
+    return true;
 }
 
 bool canonical_decode(struct packet_scratch *scratch, struct bytes value, struct packet *packet,
                       struct reject *reject)
 {
-    scratch->arena.len = 0;
+    struct filling filling;
+    enum packet_dialect unused;
+    packet_scratch_reset(scratch);
+    packet->original = value;
+    packet->content = bytes_of("", 0);
+    packet->dialect = DIALECT_NONE;
+    filling_init(&filling, packet, &scratch->texts, scratch->signals);
+    if (!scratch->is_general_only && layout_match(scratch->canonicals, value, &filling, &unused) &&
+        finish(&filling, reject))
+        return true;
+    packet_scratch_reset(scratch);
     return decode_general(scratch, value, packet, reject);
 }

@@ -69,7 +69,7 @@ static bool fill_leaves(struct filling *filling, const struct dialect *dialect,
 }
 
 /* What the identity hashes, see packet.h. */
-static bool set_content(struct filling *filling, struct reject *reject)
+static bool set_content(struct filling *filling, struct arena *arena, struct reject *reject)
 {
     struct packet *packet = filling->packet;
     packet->content = packet->original;
@@ -78,7 +78,7 @@ static bool set_content(struct filling *filling, struct reject *reject)
     size_t len = 0;
     for (size_t i = 0; i < CONTENT_PARTS; i++)
         len += filling->content[i].len + 1;
-    char *text = arena_take(filling->arena, len);
+    char *text = arena_take(arena, len);
     if (text == NULL)
         return reject_set(reject, REASON_TOO_LARGE, "an envelope holds at most %d bytes",
                           DOCUMENT_TEXT_MAX);
@@ -91,12 +91,12 @@ static bool set_content(struct filling *filling, struct reject *reject)
     return true;
 }
 
-static bool finish(struct filling *filling, struct reject *reject)
+static bool finish(struct filling *filling, struct arena *content, struct reject *reject)
 {
     if (filling->packet->vehicle.len == 0)
         return reject_set(reject, REASON_NO_VEHICLE, "the packet does not name its vehicle");
     filling_finish(filling);
-    return set_content(filling, reject);
+    return set_content(filling, content, reject);
 }
 
 static bool decode_general(struct packet_scratch *scratch, struct bytes one, struct packet *packet,
@@ -110,18 +110,31 @@ static bool decode_general(struct packet_scratch *scratch, struct bytes one, str
         return reject_set(reject, REASON_UNKNOWN_DIALECT,
                           "neither \"obuid\" nor \"source\" and \"payload\" are there");
     struct filling filling;
-    filling_init(&filling, packet, &scratch->arena, scratch->signals);
+    filling_init(&filling, packet, &scratch->texts, scratch->signals);
     packet->dialect = dialect->id;
-    packet->original = one;
-    const struct member *payload = document_find(document, BYTES("payload"));
-    if (payload != NULL)
-        filling.content[CONTENT_PAYLOAD - 1] = payload->raw;
-    return fill_leaves(&filling, dialect, document, reject) && finish(&filling, reject);
+    const struct member *payload = NULL;
+    if (dialect->id == DIALECT_ENVELOPE)
+        payload = document_find(document, BYTES("payload"));
+    struct bytes raw = payload == NULL ? bytes_of("", 0) : payload->raw;
+    filling.content[CONTENT_PAYLOAD - 1] = raw;
+    if (!fill_leaves(&filling, dialect, document, reject) ||
+        !finish(&filling, &scratch->content, reject))
+        return false;
+    layout_learn(scratch->packets, one, document, dialect->id, raw);
+    return true;
 }
 
 bool dialect_decode(struct packet_scratch *scratch, struct bytes one, struct packet *packet,
                     struct reject *reject)
 {
-    scratch->arena.len = 0;
+    struct filling filling;
+    packet_scratch_reset(scratch);
+    packet->original = one;
+    filling_init(&filling, packet, &scratch->texts, scratch->signals);
+    if (!scratch->is_general_only &&
+        layout_match(scratch->packets, one, &filling, &packet->dialect) &&
+        finish(&filling, &scratch->content, reject))
+        return true;
+    packet_scratch_reset(scratch);
     return decode_general(scratch, one, packet, reject);
 }

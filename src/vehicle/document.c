@@ -11,6 +11,18 @@
 
 enum { PREFIX_MAX = DOCUMENT_TEXT_MAX };
 
+int arena_init(struct arena *arena, size_t cap)
+{
+    *arena = (struct arena){malloc(cap), 0, cap};
+    return arena->ptr == NULL ? -1 : 0;
+}
+
+void arena_deinit(struct arena *arena)
+{
+    free(arena->ptr);
+    *arena = (struct arena){0};
+}
+
 char *arena_take(struct arena *arena, size_t len)
 {
     if (len > arena->cap - arena->len)
@@ -20,15 +32,15 @@ char *arena_take(struct arena *arena, size_t len)
     return ptr;
 }
 
-int document_init(struct document *document, struct arena *arena)
+int document_init(struct document *document)
 {
-    *document = (struct document){.arena = arena};
+    *document = (struct document){0};
     document->reader = json_reader_new(DOCUMENT_LEAVES_MAX + JSON_DEPTH_MAX, DOCUMENT_TEXT_MAX);
     document->leaves = malloc(DOCUMENT_LEAVES_MAX * sizeof *document->leaves);
     document->members = malloc(DOCUMENT_LEAVES_MAX * sizeof *document->members);
     document->prefix = malloc(PREFIX_MAX);
-    if (document->reader != NULL && document->leaves != NULL && document->members != NULL &&
-        document->prefix != NULL)
+    if (arena_init(&document->paths, DOCUMENT_TEXT_MAX) == 0 && document->reader != NULL &&
+        document->leaves != NULL && document->members != NULL && document->prefix != NULL)
         return 0;
     document_deinit(document);
     return -1;
@@ -40,6 +52,7 @@ void document_deinit(struct document *document)
     free(document->leaves);
     free(document->members);
     free(document->prefix);
+    arena_deinit(&document->paths);
     *document = (struct document){0};
 }
 
@@ -147,7 +160,7 @@ static bool add_leaf(struct walk *walk, struct bytes raw, enum signal_type type)
     if (document->leaf_count == DOCUMENT_LEAVES_MAX)
         return too_much(walk);
     if (walk->is_in_prefix) {
-        char *copy = arena_take(document->arena, path.len);
+        char *copy = arena_take(&document->paths, path.len);
         if (copy == NULL)
             return too_much(walk);
         memcpy(copy, path.ptr, path.len);
@@ -248,26 +261,26 @@ static bool refuse_value(struct walk *walk, const char *what)
 static bool take_event(struct walk *walk, enum json_event event, const struct json_token *token)
 {
     switch (event) {
-    case JSON_OBJECT:
-    case JSON_ARRAY:
-        return push_level(walk, token, event == JSON_ARRAY);
-    case JSON_OBJECT_END:
-    case JSON_ARRAY_END:
+    case JSON_EVENT_OBJECT:
+    case JSON_EVENT_ARRAY:
+        return push_level(walk, token, event == JSON_EVENT_ARRAY);
+    case JSON_EVENT_OBJECT_END:
+    case JSON_EVENT_ARRAY_END:
         return pop_level(walk, token);
-    case JSON_KEY:
+    case JSON_EVENT_KEY:
         return take_key(walk, token);
-    case JSON_STRING:
+    case JSON_EVENT_STRING:
         return take_scalar(walk, token, SIGNAL_STRING);
-    case JSON_NUMBER:
+    case JSON_EVENT_NUMBER:
         return take_scalar(walk, token, SIGNAL_NUMBER);
-    case JSON_TRUE:
-    case JSON_FALSE:
+    case JSON_EVENT_TRUE:
+    case JSON_EVENT_FALSE:
         return take_scalar(walk, token, SIGNAL_BOOL);
-    case JSON_NULL:
+    case JSON_EVENT_NULL:
         return take_scalar(walk, token, SIGNAL_NULL);
-    case JSON_FAULT:
+    case JSON_EVENT_FAULT:
         return refuse_fault(walk);
-    case JSON_END:
+    case JSON_EVENT_END:
         return true;
     }
     return false;
@@ -289,12 +302,12 @@ bool document_read(struct document *document, struct bytes one, enum document_mo
     json_reader_start(document->reader, one);
     struct json_token token;
     enum json_event event = json_reader_next(document->reader, &token);
-    if (event == JSON_ARRAY)
+    if (event == JSON_EVENT_ARRAY)
         return refuse_value(&walk, "an array");
-    if (event != JSON_OBJECT && event != JSON_FAULT)
+    if (event != JSON_EVENT_OBJECT && event != JSON_EVENT_FAULT)
         return refuse_value(&walk, "a single value");
     while (take_event(&walk, event, &token)) {
-        if (event == JSON_END)
+        if (event == JSON_EVENT_END)
             return true;
         event = json_reader_next(document->reader, &token);
     }

@@ -9,8 +9,9 @@
 
 enum {
     DOCUMENT_LEAVES_MAX = PACKET_SIGNALS_MAX + 64,
-    /* Bytes of all nested, escaped or dotted paths and of texts with escapes in
-     * one packet. A flat packet of 256 KiB fits, whatever its keys. */
+    /* Bytes of all nested and dotted paths of one packet; of its keys with
+     * escapes; of its texts with escapes. A flat packet of 256 KiB fits, whatever
+     * its keys. */
     DOCUMENT_TEXT_MAX = 1 << 20,
 };
 
@@ -21,6 +22,8 @@ struct arena {
     size_t cap;
 };
 
+int arena_init(struct arena *arena, size_t cap);
+void arena_deinit(struct arena *arena);
 /* len bytes, valid until the arena is reset; NULL when it is full. */
 char *arena_take(struct arena *arena, size_t len);
 
@@ -40,7 +43,7 @@ struct member {
 
 struct document {
     struct json_reader *reader;
-    struct arena *arena;
+    struct arena paths;
     struct leaf *leaves;
     size_t leaf_count;
     struct member *members;
@@ -52,7 +55,7 @@ struct document {
  * key, as it is (the canonical packet's keys are paths already). */
 enum document_mode { DOCUMENT_PATHS, DOCUMENT_KEYS };
 
-int document_init(struct document *document, struct arena *arena);
+int document_init(struct document *document);
 void document_deinit(struct document *document);
 /* false with *reject filled: not one strict JSON object, or too much of it. */
 bool document_read(struct document *document, struct bytes one, enum document_mode mode,

@@ -14,10 +14,13 @@ struct packet_scratch *packet_scratch_new(void)
     struct packet_scratch *scratch = calloc(1, sizeof *scratch);
     if (scratch == NULL)
         return NULL;
-    scratch->arena = (struct arena){malloc(DOCUMENT_TEXT_MAX), 0, DOCUMENT_TEXT_MAX};
     scratch->signals = malloc(PACKET_SIGNALS_MAX * sizeof *scratch->signals);
-    if (scratch->arena.ptr == NULL || scratch->signals == NULL ||
-        document_init(&scratch->document, &scratch->arena) != 0) {
+    scratch->packets = layout_cache_new();
+    scratch->canonicals = layout_cache_new();
+    if (scratch->signals == NULL || scratch->packets == NULL || scratch->canonicals == NULL ||
+        arena_init(&scratch->texts, DOCUMENT_TEXT_MAX) != 0 ||
+        arena_init(&scratch->content, DOCUMENT_TEXT_MAX) != 0 ||
+        document_init(&scratch->document) != 0) {
         packet_scratch_free(scratch);
         return NULL;
     }
@@ -29,8 +32,11 @@ void packet_scratch_free(struct packet_scratch *scratch)
     if (scratch == NULL)
         return;
     document_deinit(&scratch->document);
+    arena_deinit(&scratch->texts);
+    arena_deinit(&scratch->content);
+    layout_cache_free(scratch->packets);
+    layout_cache_free(scratch->canonicals);
     free(scratch->signals);
-    free(scratch->arena.ptr);
     free(scratch);
 }
 

@@ -17,6 +17,12 @@ void filling_init(struct filling *filling, struct packet *packet, struct arena *
     filling->packet = packet;
     filling->arena = arena;
     filling->signals = signals;
+    filling_reset(filling);
+}
+
+void filling_reset(struct filling *filling)
+{
+    struct packet *packet = filling->packet;
     filling->signal_count = 0;
     filling->has_identity = false;
     filling->has_received = false;
@@ -218,7 +224,7 @@ static bool scaled_integer(const struct decimal *decimal, int32_t shift, uint64_
     return true;
 }
 
-bool slot_time_from_decimal(const struct decimal *decimal, int64_t *time_ms)
+bool slot_time_from_decimal_any(const struct decimal *decimal, int64_t *time_ms)
 {
     int64_t whole_digits = (int64_t)count_digits(decimal->digits) + decimal->exp10;
     bool is_seconds = decimal->digits == 0 || whole_digits <= 11;
@@ -352,9 +358,11 @@ static bool fill_signal(struct filling *filling, const struct signal *value, str
     return true;
 }
 
-static bool fill_field(struct filling *filling, const struct slot *slot, const struct signal *value,
-                       struct reject *reject)
+bool slot_fill_field(struct filling *filling, const struct slot *slot, const struct signal *value,
+                     struct reject *reject)
 {
+    if (value->type == SIGNAL_NULL)
+        return true;
     switch (slot->kind) {
     case SLOT_SKIP:
     case SLOT_SIGNAL:
@@ -400,7 +408,5 @@ bool slot_fill(struct filling *filling, const struct slot *slot, const struct si
         filling->content[slot->content - 1] = value->raw;
     if ((slot->kind == SLOT_SIGNAL || slot->is_signal) && !fill_signal(filling, value, reject))
         return false;
-    if (value->type == SIGNAL_NULL)
-        return true;
-    return fill_field(filling, slot, value, reject);
+    return slot_fill_field(filling, slot, value, reject);
 }

@@ -54,9 +54,14 @@ struct filling {
 /* What is set before the first value. */
 void filling_init(struct filling *filling, struct packet *packet, struct arena *arena,
                   struct signal *signals);
+/* Back to that, after an attempt that failed. */
+void filling_reset(struct filling *filling);
 /* One value into the packet; false with *reject filled. */
 bool slot_fill(struct filling *filling, const struct slot *slot, const struct signal *value,
                struct reject *reject);
+/* The same without the signal: only the field that the slot fills. */
+bool slot_fill_field(struct filling *filling, const struct slot *slot, const struct signal *value,
+                     struct reject *reject);
 /* Order from seq or time. */
 void filling_finish(struct filling *filling);
 
@@ -64,7 +69,17 @@ void filling_finish(struct filling *filling);
  * (years up to 5138), others milliseconds (from March 1973 on, and before
  * November 1966); what is finer than a millisecond is cut toward the past. false
  * outside the years 0000-9999. */
-bool slot_time_from_decimal(const struct decimal *decimal, int64_t *time_ms);
+bool slot_time_from_decimal_any(const struct decimal *decimal, int64_t *time_ms);
+static inline bool slot_time_from_decimal(const struct decimal *decimal, int64_t *time_ms)
+{
+    const uint64_t seconds_end = UINT64_C(100000000000);
+    if (decimal->exp10 != 0 || decimal->is_negative || decimal->is_cut ||
+        decimal->digits >= 2000 * seconds_end)
+        return slot_time_from_decimal_any(decimal, time_ms);
+    bool is_seconds = decimal->digits < seconds_end;
+    *time_ms = (int64_t)(is_seconds ? decimal->digits * 1000 : decimal->digits);
+    return true;
+}
 
 /* order64 of an event time: sorts before 1970 too. */
 static inline uint64_t slot_order_from_time(int64_t time_ms)
