@@ -89,7 +89,7 @@ static enum json_event fail(struct json_reader *reader, enum json_fault_kind kin
 {
     reader->fault = (struct json_fault){kind, (size_t)(at - reader->start), expected};
     reader->state = STATE_FAULT;
-    return JSON_EVENT_FAULT;
+    return JSON_FAULT;
 }
 
 /* ---- strings ---- */
@@ -282,7 +282,7 @@ static enum json_event take_string(struct json_reader *reader, struct json_token
         return fail(reader, fault.kind, reader->p + fault.offset, fault.expected);
     token->raw = bytes_of(reader->p, (size_t)(next - reader->p));
     reader->p = next;
-    return JSON_EVENT_STRING;
+    return JSON_STRING;
 }
 
 static enum json_event after_value(struct json_reader *reader, enum json_event event)
@@ -309,7 +309,7 @@ static enum json_event take_number(struct json_reader *reader, struct json_token
         return fail(reader, JSON_FAULT_SYNTAX, reader->p, "a number as in RFC 8259");
     token->raw = bytes_of(reader->p, (size_t)(next - reader->p));
     reader->p = next;
-    return after_value(reader, JSON_EVENT_NUMBER);
+    return after_value(reader, JSON_NUMBER);
 }
 
 static enum json_event open_container(struct json_reader *reader, struct json_token *token,
@@ -323,7 +323,7 @@ static enum json_event open_container(struct json_reader *reader, struct json_to
     if (is_object)
         json_keys_open(reader->keys);
     token->raw = bytes_of(reader->p++, 1);
-    return is_object ? JSON_EVENT_OBJECT : JSON_EVENT_ARRAY;
+    return is_object ? JSON_OBJECT : JSON_ARRAY;
 }
 
 static enum json_event close_container(struct json_reader *reader, struct json_token *token,
@@ -333,7 +333,7 @@ static enum json_event close_container(struct json_reader *reader, struct json_t
     if (is_object)
         json_keys_close(reader->keys);
     token->raw = bytes_of(reader->p++, 1);
-    return after_value(reader, is_object ? JSON_EVENT_OBJECT_END : JSON_EVENT_ARRAY_END);
+    return after_value(reader, is_object ? JSON_OBJECT_END : JSON_ARRAY_END);
 }
 
 static enum json_event take_value(struct json_reader *reader, struct json_token *token)
@@ -343,16 +343,16 @@ static enum json_event take_value(struct json_reader *reader, struct json_token 
     char c = *reader->p;
     if (c == '"') {
         enum json_event event = take_string(reader, token);
-        return event == JSON_EVENT_FAULT ? event : after_value(reader, event);
+        return event == JSON_FAULT ? event : after_value(reader, event);
     }
     if (c == '{' || c == '[')
         return open_container(reader, token, c == '{');
     if (c == 't')
-        return take_word(reader, token, BYTES("true"), JSON_EVENT_TRUE);
+        return take_word(reader, token, BYTES("true"), JSON_TRUE);
     if (c == 'f')
-        return take_word(reader, token, BYTES("false"), JSON_EVENT_FALSE);
+        return take_word(reader, token, BYTES("false"), JSON_FALSE);
     if (c == 'n')
-        return take_word(reader, token, BYTES("null"), JSON_EVENT_NULL);
+        return take_word(reader, token, BYTES("null"), JSON_NULL);
     if (c == '-' || (c >= '0' && c <= '9'))
         return take_number(reader, token);
     return fail(reader, JSON_FAULT_SYNTAX, reader->p, "a value");
@@ -364,8 +364,8 @@ static enum json_event take_key(struct json_reader *reader, struct json_token *t
     if (reader->p == reader->end || *reader->p != '"')
         return fail(reader, JSON_FAULT_SYNTAX, reader->p, expected);
     const char *start = reader->p;
-    if (take_string(reader, token) == JSON_EVENT_FAULT)
-        return JSON_EVENT_FAULT;
+    if (take_string(reader, token) == JSON_FAULT)
+        return JSON_FAULT;
     token->text = bytes_of(token->raw.ptr + 1, token->raw.len - 2);
     if (token->has_escapes) {
         if (token->raw.len > reader->text_max - reader->text_len)
@@ -377,13 +377,13 @@ static enum json_event take_key(struct json_reader *reader, struct json_token *t
     reader->state = STATE_COLON;
     switch (json_keys_add(reader->keys, token->text)) {
     case JSON_KEYS_NEW:
-        return JSON_EVENT_KEY;
+        return JSON_KEY;
     case JSON_KEYS_TWICE:
         return fail(reader, JSON_FAULT_DUPLICATE, start, "another key than before");
     case JSON_KEYS_FULL:
         return fail(reader, JSON_FAULT_KEYS, start, "fewer keys");
     }
-    return JSON_EVENT_FAULT;
+    return JSON_FAULT;
 }
 
 /* Behind a value inside a container: its end, or a comma and what follows. */
@@ -404,7 +404,7 @@ static enum json_event take_after(struct json_reader *reader, struct json_token 
 enum json_event json_reader_next(struct json_reader *reader, struct json_token *token)
 {
     if (reader->state == STATE_FAULT)
-        return JSON_EVENT_FAULT;
+        return JSON_FAULT;
     reader->p = json_skip_blanks(reader->p, reader->end);
     char c = reader->p < reader->end ? *reader->p : '\0';
     switch (reader->state) {
@@ -426,13 +426,13 @@ enum json_event json_reader_next(struct json_reader *reader, struct json_token *
         if (reader->p != reader->end)
             return fail(reader, JSON_FAULT_SYNTAX, reader->p, "the end");
         reader->state = STATE_ENDED;
-        return JSON_EVENT_END;
+        return JSON_END;
     case STATE_ENDED:
-        return JSON_EVENT_END;
+        return JSON_END;
     case STATE_FAULT:
         break;
     }
-    return JSON_EVENT_FAULT;
+    return JSON_FAULT;
 }
 
 /* ---- around it ---- */

@@ -18,25 +18,25 @@
 enum { JSON_DEPTH_MAX = 64 }; /* containers in each other; at most 64, see json.c */
 
 enum json_event {
-    JSON_EVENT_END, /* the text was one whole JSON value */
-    JSON_EVENT_FAULT,
-    JSON_EVENT_OBJECT,
-    JSON_EVENT_OBJECT_END,
-    JSON_EVENT_ARRAY,
-    JSON_EVENT_ARRAY_END,
-    JSON_EVENT_KEY,
-    JSON_EVENT_STRING,
-    JSON_EVENT_NUMBER,
-    JSON_EVENT_TRUE,
-    JSON_EVENT_FALSE,
-    JSON_EVENT_NULL,
+    JSON_END, /* the text was one whole JSON value */
+    JSON_FAULT,
+    JSON_OBJECT,
+    JSON_OBJECT_END,
+    JSON_ARRAY,
+    JSON_ARRAY_END,
+    JSON_KEY,
+    JSON_STRING,
+    JSON_NUMBER,
+    JSON_TRUE,
+    JSON_FALSE,
+    JSON_NULL,
 };
 
 struct json_token {
     struct bytes raw; /* as written: strings and keys with their quotes; containers: the bracket */
     struct bytes
-        text;         /* JSON_EVENT_KEY: what the key says, unescaped, valid until the next start */
-    bool has_escapes; /* JSON_EVENT_KEY, JSON_EVENT_STRING */
+        text;         /* JSON_KEY: what the key says, unescaped, valid until the next start */
+    bool has_escapes; /* JSON_KEY, JSON_STRING */
 };
 
 enum json_fault_kind {
@@ -64,7 +64,7 @@ void json_reader_free(struct json_reader *reader);
 
 /* Begin with a text; it must stay until the last event was taken. */
 void json_reader_start(struct json_reader *reader, struct bytes text);
-/* After JSON_EVENT_END and JSON_EVENT_FAULT the same comes again. */
+/* After JSON_END and JSON_FAULT the same comes again. */
 enum json_event json_reader_next(struct json_reader *reader, struct json_token *token);
 const struct json_fault *json_reader_fault(const struct json_reader *reader);
 /* Bytes taken so far: after a container's end event, where it ended. */

@@ -261,26 +261,26 @@ static bool refuse_value(struct walk *walk, const char *what)
 static bool take_event(struct walk *walk, enum json_event event, const struct json_token *token)
 {
     switch (event) {
-    case JSON_EVENT_OBJECT:
-    case JSON_EVENT_ARRAY:
-        return push_level(walk, token, event == JSON_EVENT_ARRAY);
-    case JSON_EVENT_OBJECT_END:
-    case JSON_EVENT_ARRAY_END:
+    case JSON_OBJECT:
+    case JSON_ARRAY:
+        return push_level(walk, token, event == JSON_ARRAY);
+    case JSON_OBJECT_END:
+    case JSON_ARRAY_END:
         return pop_level(walk, token);
-    case JSON_EVENT_KEY:
+    case JSON_KEY:
         return take_key(walk, token);
-    case JSON_EVENT_STRING:
+    case JSON_STRING:
         return take_scalar(walk, token, SIGNAL_STRING);
-    case JSON_EVENT_NUMBER:
+    case JSON_NUMBER:
         return take_scalar(walk, token, SIGNAL_NUMBER);
-    case JSON_EVENT_TRUE:
-    case JSON_EVENT_FALSE:
+    case JSON_TRUE:
+    case JSON_FALSE:
         return take_scalar(walk, token, SIGNAL_BOOL);
-    case JSON_EVENT_NULL:
+    case JSON_NULL:
         return take_scalar(walk, token, SIGNAL_NULL);
-    case JSON_EVENT_FAULT:
+    case JSON_FAULT:
         return refuse_fault(walk);
-    case JSON_EVENT_END:
+    case JSON_END:
         return true;
     }
     return false;
@@ -302,12 +302,12 @@ bool document_read(struct document *document, struct bytes one, enum document_mo
     json_reader_start(document->reader, one);
     struct json_token token;
     enum json_event event = json_reader_next(document->reader, &token);
-    if (event == JSON_EVENT_ARRAY)
+    if (event == JSON_ARRAY)
         return refuse_value(&walk, "an array");
-    if (event != JSON_EVENT_OBJECT && event != JSON_EVENT_FAULT)
+    if (event != JSON_OBJECT && event != JSON_FAULT)
         return refuse_value(&walk, "a single value");
     while (take_event(&walk, event, &token)) {
-        if (event == JSON_EVENT_END)
+        if (event == JSON_END)
             return true;
         event = json_reader_next(document->reader, &token);
     }
