@@ -387,7 +387,7 @@ static void a_record_that_crashed_us_three_times_is_diverted(void **state)
 static void a_stop_in_the_middle_loses_nothing(void **state)
 {
     (void)state;
-    enum { COUNT = 3000 };
+    enum { COUNT = 12000 };
     struct ingest ingest;
     struct broker_config broker_config = memory_config();
     ingest_open(&ingest, &broker_config);
