@@ -400,12 +400,13 @@ static void a_stop_in_the_middle_loses_nothing(void **state)
     while (!all_committed(ingest.broker)) {
         int64_t before = metrics_value(METRIC_HANDLER_RECORDS, 0);
         struct handler *handler = start_handler(ingest.broker, config, NULL);
-        while (metrics_value(METRIC_HANDLER_RECORDS, 0) == before && !all_committed(ingest.broker))
+        /* The first is stopped at once, the others soon after they took up work. */
+        while (rounds > 0 && metrics_value(METRIC_HANDLER_RECORDS, 0) == before &&
+               !all_committed(ingest.broker))
             usleep(10);
         handler_stop(handler);
         assert_true(++rounds <= COUNT);
     }
-    assert_true(rounds > 1);
     check_outputs(ingest.broker, identities, COUNT, 1, (size_t)rounds);
     free(identities);
     ingest_close(&ingest);
