@@ -12,9 +12,12 @@ PATIENCE_S = 60
 class Car:
     def __init__(self, url, subprotocols=("motorcade.v1",)):
         self.loop = asyncio.new_event_loop()
-        self.socket = self._do(websockets.connect(
-            url, subprotocols=list(subprotocols) or None, max_size=None, ping_interval=None,
-            close_timeout=5))
+        self.socket = self._do(self._connect(url, list(subprotocols) or None))
+
+    @staticmethod
+    async def _connect(url, subprotocols):
+        return await websockets.connect(url, subprotocols=subprotocols, max_size=None,
+                                        ping_interval=None, close_timeout=5)
 
     def _do(self, step, timeout_s=PATIENCE_S):
         return self.loop.run_until_complete(asyncio.wait_for(step, timeout_s))
