@@ -87,10 +87,20 @@ static void publish_counts(struct server *server)
     *counts = (struct server_counts){0};
 }
 
+/* A role that answers at the end of the turn makes the next pipelined request
+ * due: it stays on the list, and on_flush asks for another turn. */
+static void flush_and_keep(struct conn *conn)
+{
+    struct server *server = conn->server;
+    conn_run_flush(conn);
+    if (conn->state != CONN_CLOSED && conn->wants_resume)
+        server_add_todo(server, conn);
+}
+
 static void on_flush(void *context)
 {
     struct server *server = context;
-    for_each_todo(server, conn_run_flush);
+    for_each_todo(server, flush_and_keep);
     publish_counts(server);
     if (!list_is_empty(&server->todo))
         loop_again(server->loop);

@@ -25,6 +25,7 @@
 #include "observe/metrics.h"
 #include "sink/config.h"
 #include "sink/sink.h"
+#include "store/role.h"
 #include "tool/modules.h"
 #include "tool/status.h"
 #include "vehicle/ruleset.h"
@@ -49,6 +50,7 @@ struct instance {
     struct sink *reader; /* the same database, read only: live's start and history */
     struct gateway *gateway;
     struct handler *handler;
+    struct store *store;
     struct live *live;
     struct server *admin;
     struct status *status;
@@ -227,6 +229,16 @@ static int start_handler(struct instance *instance, struct error *err)
     return handler_start(&instance->handler, &settings, instance->broker, instance->ruleset, err);
 }
 
+static int start_store(struct instance *instance, struct error *err)
+{
+    struct store_config settings = {
+        .sink = *(const struct sink_config *)settings_of(instance, &sink_module),
+        .state_dir = instance->options->data_dir,
+    };
+    return store_start(&instance->store, &settings, instance->broker, instance->sink,
+                       instance->category_names, instance->category_topics.count, err);
+}
+
 static int start_live(struct instance *instance, struct error *err)
 {
     return live_start(&instance->live, settings_of(instance, &live_module), instance->broker,
@@ -250,6 +262,7 @@ static int start_roles(struct instance *instance, struct error *err)
         enum instance_role role;
         int (*start)(struct instance *instance, struct error *err);
     } starts[] = {
+        {ROLE_STORE, start_store},
         {ROLE_LIVE, start_live},
         {ROLE_HANDLER, start_handler},
         {ROLE_GATEWAY, start_gateway},
@@ -327,6 +340,7 @@ static void stop(struct instance *instance)
         gateway_drain(instance->gateway);
     gateway_stop(instance->gateway);
     handler_stop(instance->handler);
+    store_stop(instance->store);
     live_stop(instance->live);
     if (instance->admin != NULL)
         server_close(instance->admin);

@@ -136,17 +136,25 @@ def raw(server, data, until):
     return received
 
 
-def test_pipelining_and_expect(motorcade):
+def test_pipelining(motorcade):
     server = motorcade()
     one = b'{"obuid":1,"lat":1,"lon":2}'
     head = b"POST /packets HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(one)
     received = raw(server, (head + one) * 20, lambda got: got.count(b'"accepted":1') == 20)
     assert received.count(b"HTTP/1.1 200") == 20
-    chunked = (b"POST /packets HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
-               b"Expect: 100-continue\r\n\r\n5\r\n" + one[:5] + b"\r\n" +
-               b"%x\r\n" % (len(one) - 5) + one[5:] + b"\r\n0\r\n\r\n")
-    received = raw(server, chunked, lambda got: b"accepted" in got)
-    assert received.startswith(b"HTTP/1.1 100") and b'"accepted":1' in received
+
+
+def test_expect_continue_and_chunks(motorcade):
+    server = motorcade()
+    host, port = server.gateway.rsplit(":", 1)
+    one = b'{"obuid":1,"lat":1,"lon":2}'
+    with socket.create_connection((host, int(port)), timeout=30) as stream:
+        stream.sendall(b"POST /packets HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+                       b"Expect: 100-continue\r\n\r\n")
+        assert stream.recv(65536).startswith(b"HTTP/1.1 100 ")
+        stream.sendall(b"5\r\n" + one[:5] + b"\r\n%x\r\n" % (len(one) - 5) + one[5:] +
+                       b"\r\n0\r\n\r\n")
+        assert b'"accepted":1' in stream.recv(65536)
 
 
 def test_websocket_acks(motorcade):
