@@ -221,8 +221,9 @@ static bool send_websocket(struct conn *conn, struct bytes message)
     return conn_send(conn, WS_TEXT, message);
 }
 
-static void end_websocket(struct conn *conn, const char *why)
+static void end_rider(struct conn *conn, const char *why)
 {
+    conn_set_user(conn, NULL);
     conn_close(conn, WS_CLOSE_POLICY, why);
 }
 
@@ -231,7 +232,7 @@ static const struct rider_transport websocket = {.metric_label = RIDER_WEBSOCKET
                                                  .after = "",
                                                  .send = send_websocket,
                                                  .unsent_bytes = conn_unsent_bytes,
-                                                 .end = end_websocket};
+                                                 .end = end_rider};
 
 /* Canonical packets hold no line breaks (feed.c), so one data line is enough. */
 static const struct rider_transport events = {.metric_label = RIDER_SSE,
@@ -240,7 +241,7 @@ static const struct rider_transport events = {.metric_label = RIDER_SSE,
                                               .keep_alive = ":\n\n",
                                               .send = conn_stream,
                                               .unsent_bytes = conn_unsent_bytes,
-                                              .end = end_websocket};
+                                              .end = end_rider};
 
 static enum rider_verdict follow(struct rider *rider, const struct subscription *wish)
 {

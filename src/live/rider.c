@@ -476,6 +476,7 @@ void riders_check(struct riders *riders, int64_t now_ns)
         if (rider->is_blocked && now_ns - rider->blocked_ns > riders->limits.stall_ns) {
             metrics_add(METRIC_LIVE_STALLED, rider->transport->metric_label, 1);
             rider->transport->end(rider->conn, "too slow: nothing was taken for too long");
+            rider_free(rider); /* the connection may take its time to go */
         } else {
             keep_alive(rider, now_ns);
         }

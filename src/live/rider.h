@@ -30,7 +30,8 @@ struct rider_transport {
     const char *keep_alive;     /* sent when silent for rider_limits.keep_alive_ns; NULL = never */
     bool (*send)(struct conn *conn, struct bytes message); /* false: it is closing */
     size_t (*unsent_bytes)(const struct conn *conn);
-    void (*end)(struct conn *conn, const char *why); /* too slow */
+    /* Too slow: forget the rider, which is freed next, and close. */
+    void (*end)(struct conn *conn, const char *why);
 };
 
 struct rider_limits {
