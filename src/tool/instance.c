@@ -211,13 +211,29 @@ static int load_rules(struct instance *instance, struct error *err)
 
 static int open_sinks(struct instance *instance, struct error *err)
 {
-    if (!(instance->options->roles & (ROLE_STORE | ROLE_LIVE)))
-        return 0;
     struct sink_config settings = *(const struct sink_config *)settings_of(instance, &sink_module);
     settings.data_dir = instance->options->data_dir;
-    if (sink_open(&instance->sink, &settings, false, err) != 0)
+    if ((instance->options->roles & ROLE_STORE) != 0 &&
+        sink_open(&instance->sink, &settings, false, err) != 0)
         return -1;
-    return sink_open(&instance->reader, &settings, true, err);
+    if (!(instance->options->roles & ROLE_LIVE) || settings.kind == SINK_MEMORY)
+        return 0;
+    struct error cause;
+    if (sink_open(&instance->reader, &settings, true, &cause) == 0 ||
+        cause.kind == ERROR_NOT_FOUND) /* live can do without */
+        return 0;
+    *err = cause;
+    return -1;
+}
+
+static int start_store(struct instance *instance, struct error *err)
+{
+    const struct store_config settings = {
+        .sink = *(const struct sink_config *)settings_of(instance, &sink_module),
+        .state_dir = instance->options->data_dir,
+    };
+    return store_start(&instance->store, &settings, instance->broker, instance->sink,
+                       instance->category_names, instance->category_topics.count, err);
 }
 
 static int start_handler(struct instance *instance, struct error *err)
@@ -242,8 +258,8 @@ static int start_store(struct instance *instance, struct error *err)
 static int start_live(struct instance *instance, struct error *err)
 {
     return live_start(&instance->live, settings_of(instance, &live_module), instance->broker,
-                      instance->reader, instance->category_names, instance->category_topics.count,
-                      err);
+                      instance->reader != NULL ? instance->reader : instance->sink,
+                      instance->category_names, instance->category_topics.count, err);
 }
 
 static int start_gateway(struct instance *instance, struct error *err)
