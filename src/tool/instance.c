@@ -226,16 +226,6 @@ static int open_sinks(struct instance *instance, struct error *err)
     return -1;
 }
 
-static int start_store(struct instance *instance, struct error *err)
-{
-    const struct store_config settings = {
-        .sink = *(const struct sink_config *)settings_of(instance, &sink_module),
-        .state_dir = instance->options->data_dir,
-    };
-    return store_start(&instance->store, &settings, instance->broker, instance->sink,
-                       instance->category_names, instance->category_topics.count, err);
-}
-
 static int start_handler(struct instance *instance, struct error *err)
 {
     struct handler_config settings =
