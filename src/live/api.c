@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "live/params.h"
+#include "live/track.h"
 #include "net/admin.h"
 #include "observe/metrics.h"
 #include "vehicle/packet.h"
@@ -24,7 +25,7 @@ extern const size_t web_index_html_len;
 
 /* ---- answers ---- */
 
-static void refuse(struct conn *conn, unsigned status, const char *error, const char *detail)
+void api_refuse(struct conn *conn, unsigned status, const char *error, const char *detail)
 {
     static const unsigned counted[] = {400, 404, 405, 429, 503};
     for (unsigned i = 0; i < sizeof counted / sizeof counted[0]; i++)
@@ -38,10 +39,10 @@ static void refuse(struct conn *conn, unsigned status, const char *error, const 
 
 static void refuse_parameter(struct conn *conn, const char *problem)
 {
-    refuse(conn, 400, "bad_parameter", problem);
+    api_refuse(conn, 400, "bad_parameter", problem);
 }
 
-static void answer_json(struct conn *conn, struct bytes body)
+void api_answer_json(struct conn *conn, struct bytes body)
 {
     conn_reply(conn, &(struct server_reply){.status = 200,
                                             .content_type = "application/json",
@@ -83,35 +84,42 @@ static void serve_vehicle(struct api *api, struct conn *conn, struct bytes vehic
 {
     const struct roster_entry *entry = roster_find(api->roster, vehicle);
     if (entry == NULL) {
-        refuse(conn, 404, "unknown_vehicle", "No position of this vehicle is held.");
+        api_refuse(conn, 404, "unknown_vehicle", "No position of this vehicle is held.");
         return;
     }
     metrics_add(METRIC_LIVE_QUERIES, QUERY_VEHICLE, 1);
-    answer_json(conn, roster_json(entry));
+    api_answer_json(conn, roster_json(entry));
+}
+
+/* The id of a path: as it is, or decoded into `out`. */
+static bool read_id(struct bytes segment, char out[PACKET_VEHICLE_MAX + 1], struct bytes *vehicle)
+{
+    *vehicle = segment;
+    if (memchr(segment.ptr, '%', segment.len) == NULL)
+        return segment.len <= PACKET_VEHICLE_MAX;
+    vehicle->ptr = out;
+    return http1_decode_segment(segment, out, PACKET_VEHICLE_MAX + 1, &vehicle->len);
 }
 
 static void serve_below_vehicles(struct api *api, struct conn *conn,
-                                 const struct http1_request *request, struct bytes segment)
+                                 const struct http1_request *request, struct bytes rest)
 {
     char decoded[PACKET_VEHICLE_MAX + 1];
-    struct bytes vehicle = segment;
-    const char *slash = memchr(segment.ptr, '/', segment.len);
-    if (slash != NULL) {
-        refuse(conn, 404, "not_found",
-               "Here are /vehicles/{id} and /vehicles; a slash in an id "
-               "is written %2F.");
-        return;
-    }
-    if (memchr(segment.ptr, '%', segment.len) != NULL) {
-        if (!http1_decode_segment(segment, decoded, sizeof decoded, &vehicle.len)) {
-            refuse(conn, 400, "bad_vehicle",
-                   "The id is not percent-encoded as it should be, or "
-                   "too long.");
-            return;
-        }
-        vehicle.ptr = decoded;
-    }
-    if (takes_no_parameters(conn, request))
+    struct bytes vehicle;
+    const char *slash = memchr(rest.ptr, '/', rest.len);
+    size_t len = slash == NULL ? rest.len : (size_t)(slash - rest.ptr);
+    bool is_track = slash != NULL && bytes_equal_text(bytes_of(slash, rest.len - len), "/track");
+    if (slash != NULL && !is_track)
+        api_refuse(conn, 404, "not_found",
+                   "Here are /vehicles/{id} and /vehicles/{id}/track; a slash in an id is written "
+                   "%2F.");
+    else if (!read_id(bytes_of(rest.ptr, len), decoded, &vehicle))
+        api_refuse(conn, 400, "bad_vehicle",
+                   "The id is too long, or not percent-encoded as it should be.");
+    else if (is_track) {
+        metrics_add(METRIC_LIVE_QUERIES, QUERY_TRACK, 1);
+        track_serve(api, conn, vehicle, request->query);
+    } else if (takes_no_parameters(conn, request))
         serve_vehicle(api, conn, vehicle);
 }
 
@@ -209,9 +217,9 @@ static void serve_list(struct api *api, struct conn *conn, const struct http1_re
         buf_printf(&api->page, ",\"next\":\"%" PRIu64 "\"", next);
     buf_append_text(&api->page, "}\n");
     if (api->page.has_failed)
-        refuse(conn, 503, "busy", "Not enough memory for this page.");
+        api_refuse(conn, 503, "busy", "Not enough memory for this page.");
     else
-        answer_json(conn, buf_bytes(&api->page));
+        api_answer_json(conn, buf_bytes(&api->page));
 }
 
 /* ---- GET /live ---- */
@@ -274,7 +282,7 @@ static struct rider *admit_rider(struct api *api, struct conn *conn,
         return rider;
     rider_free(rider);
     metrics_add(METRIC_LIVE_RIDERS_REFUSED, REFUSED_FULL, 1);
-    refuse(conn, 503, "busy", "No room for more riders; try again later.");
+    api_refuse(conn, 503, "busy", "No room for more riders; try again later.");
     return NULL;
 }
 
@@ -392,7 +400,7 @@ static bool starts_with(struct bytes text, struct bytes prefix)
 static bool is_ready(const struct api *api, struct conn *conn)
 {
     if (!api->is_ready)
-        refuse(conn, 503, "starting", "The newest positions are still being read.");
+        api_refuse(conn, 503, "starting", "The newest positions are still being read.");
     return api->is_ready;
 }
 
@@ -403,7 +411,7 @@ static void on_request(void *context, struct conn *conn, const struct http1_requ
     struct api *api = context;
     const struct bytes below = BYTES("/vehicles/");
     if (request->method != HTTP1_GET && request->method != HTTP1_HEAD)
-        refuse(conn, 405, "method_not_allowed", "Everything here is read by GET.");
+        api_refuse(conn, 405, "method_not_allowed", "Everything here is read by GET.");
     else if (starts_with(request->path, below)) {
         if (is_ready(api, conn))
             serve_below_vehicles(
@@ -418,8 +426,8 @@ static void on_request(void *context, struct conn *conn, const struct http1_requ
     } else if (is_path(request, "/"))
         serve_map(conn);
     else if (!admin_serve(conn, request))
-        refuse(conn, 404, "not_found",
-               "Here are /vehicles, /vehicles/{id}, /live and the map at /.");
+        api_refuse(conn, 404, "not_found",
+                   "Here are /vehicles, /vehicles/{id}, /live and the map at /.");
 }
 
 static bool on_upgrade(void *context, struct conn *conn, const struct http1_request *request,
@@ -429,13 +437,14 @@ static bool on_upgrade(void *context, struct conn *conn, const struct http1_requ
     struct api *api = context;
     if (is_path(request, "/live"))
         return is_ready(api, conn) && begin_websocket(api, conn, request);
-    refuse(conn, 404, "not_found", "The WebSocket here is /live.");
+    api_refuse(conn, 404, "not_found", "The WebSocket here is /live.");
     return false;
 }
 
 static void on_close(void *context, struct conn *conn)
 {
-    (void)context;
+    struct api *api = context;
+    track_forget(api, conn);
     rider_free(conn_user(conn));
     conn_set_user(conn, NULL);
 }
@@ -466,6 +475,7 @@ const struct server_handler api_handler = {.on_request = on_request,
 int api_init(struct api *api)
 {
     enum { KEYS = 64, KEY_TEXT = 4096 };
+    list_init(&api->tracks);
     buf_init(&api->page, 0);
     subscription_init(&api->wish, (size_t)api->config->vehicles_per_rider);
     api->reader = json_reader_new(KEYS, KEY_TEXT);

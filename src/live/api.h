@@ -25,14 +25,19 @@ struct api {
     /* A rider has room again, or something to be told: riders_push() soon. */
     void (*want_push)(void *context);
     void *context;
-    struct buf page; /* scratch */
+    struct list tracks; /* questions to the history */
+    struct buf page;    /* scratch */
     struct json_reader *reader;
     struct subscription wish; /* scratch */
 };
 
-/* The fields above `page` are the caller's. -1 without memory. */
+/* The fields above `tracks` are the caller's. -1 without memory. */
 int api_init(struct api *api);
 void api_deinit(struct api *api);
+
+/* An error {"error","detail"}, counted; a page that was asked for. */
+void api_refuse(struct conn *conn, unsigned status, const char *error, const char *detail);
+void api_answer_json(struct conn *conn, struct bytes body);
 
 /* For server_open, with a struct api as context. */
 extern const struct server_handler api_handler;

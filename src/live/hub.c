@@ -238,7 +238,6 @@ static int open_server(struct hub *hub, const struct hub_options *options, struc
     hub->api.loop = hub->loop;
     hub->api.roster = &hub->roster;
     hub->api.riders = &hub->riders;
-    hub->api.history = options->history;
     hub->api.want_push = wake;
     hub->api.context = hub;
     if (api_init(&hub->api) != 0)

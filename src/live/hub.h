@@ -25,9 +25,8 @@ struct hub_options {
     const char *const *topics;
     size_t topic_count;
     const char *listen;
-    const char *snapshot_path;      /* NULL: there is none */
-    struct snapshot_writer *writer; /* NULL: this hub saves nothing */
-    struct history *history;
+    const char *snapshot_path;       /* NULL: there is none */
+    struct snapshot_writer *writer;  /* NULL: this hub saves nothing */
     void (*on_ready)(void *context); /* on the hub's loop, once it has caught up */
     void *context;
 };

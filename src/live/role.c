@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "live/history.h"
 #include "live/hub.h"
 #include "live/snapshot.h"
 #include "observe/health.h"
@@ -19,6 +20,7 @@ struct live {
     const struct live_config *config;
     struct health_check *health;
     struct snapshot_writer *writer;
+    struct history *history;
     char *snapshot_path;
     struct hub *hubs[HUBS_MAX];
     unsigned hub_count;
@@ -60,9 +62,19 @@ static int open_hubs(struct live *live, struct hub_options *options, struct erro
             return error_prefix(err, "live");
         live->hub_count++;
     }
-    for (unsigned i = 0; i < count; i++)
+    return 0;
+}
+
+/* The sink has been read for the start: from here on it is the history's. */
+static int run_hubs(struct live *live, struct sink *sink, struct error *err)
+{
+    if (sink != NULL && history_start(&live->history, sink, err) != 0)
+        return error_prefix(err, "live");
+    for (unsigned i = 0; i < live->hub_count; i++) {
+        live->hubs[i]->api.history = live->history;
         if (hub_run(live->hubs[i], err) != 0)
             return error_prefix(err, "live");
+    }
     return 0;
 }
 
@@ -103,7 +115,7 @@ int live_start(struct live **out, const struct live_config *config, struct broke
         return -1;
     }
     options.snapshot_path = live->snapshot_path;
-    if (open_hubs(live, &options, err) != 0) {
+    if (open_hubs(live, &options, err) != 0 || run_hubs(live, sink, err) != 0) {
         live_stop(live);
         return -1;
     }
@@ -145,6 +157,7 @@ void live_stop(struct live *live)
         live_drain(live);
     for (unsigned i = 0; i < live->hub_count; i++)
         hub_halt(live->hubs[i]);
+    history_stop(live->history);
     if (live->hub_count > 0)
         hub_save(live->hubs[0]);
     snapshot_writer_stop(live->writer);

@@ -138,6 +138,52 @@ def test_map_page_stands_alone(motorcade):
         assert outside not in text
 
 
+def test_track_comes_from_the_store_in_pages(motorcade):
+    process = motorcade()
+    start = 1700000000
+    process.post([obu("a", 50 + i / 100, 10.5, time=start + i) for i in range(20)] +
+                 [obu("b", 1, 1, time=start)])
+    process.wait_count(21)
+
+    def track(query=""):
+        reply = request(process.live, "GET", f"/vehicles/a/track{query}")
+        assert reply.status == 200, reply.body
+        return reply.json()
+
+    assert [packet["lat"] for packet in track()["track"]] == [50 + i / 100 for i in range(20)]
+    part = track("?from=2023-11-14T22:13:25Z&to=1700000010")["track"]
+    assert [packet["lat"] for packet in part] == [50 + i / 100 for i in range(5, 10)]
+    seen, query = [], "?limit=3"
+    while query is not None:
+        page = track(query)
+        assert len(page["track"]) <= 3
+        seen += [packet["lat"] for packet in page["track"]]
+        query = f"?limit=3&cursor={page['next']}" if "next" in page else None
+    assert seen == [50 + i / 100 for i in range(20)]
+    assert request(process.live, "GET", "/vehicles/nobody/track").json()["track"] == []
+
+
+@pytest.mark.parametrize("query, part", [
+    ("from=yesterday", "2008-05-20T07:00:00Z"), ("limit=0", "whole number"),
+    ("cursor=12", "page before"), ("form=1", "known here: from, to, limit, cursor")])
+def test_track_mistakes_are_named(motorcade, query, part):
+    process = motorcade()
+    reply = request(process.live, "GET", f"/vehicles/a/track?{query}")
+    assert reply.status == 400 and part in reply.json()["detail"]
+
+
+def test_track_of_a_client_that_left_harms_nobody(motorcade):
+    process = motorcade()
+    process.post([obu("a", 50 + i / 1000, 10.5, time=1700000000 + i) for i in range(900)])
+    process.wait_count(900)
+    host, port = process.live.rsplit(":", 1)
+    for _ in range(300):
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"GET /vehicles/a/track HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_for(lambda: request(process.live, "GET", "/vehicles/a/track").status == 200, "a track")
+
+
 # ---- pushes ----
 
 

@@ -213,6 +213,7 @@ static void test_mistakes_get_an_answer_that_names_the_fix(void **state)
     assert_answer(w, "GET /vehicles?cursor=x", "400", "cursor");
     assert_answer(w, "GET /vehicles?bbox=0,0,1,1&cursor=18446744073709551615", "400", "cursor");
     assert_answer(w, "GET /vehicles?limt=1", "400", "known here: bbox, limit, cursor");
+    assert_answer(w, "GET /vehicles/8/track", "404", "no_history");
     assert_answer(w, "GET /live", "400", "follow what?");
     assert_answer(w, "GET /live?bbox=1", "400", "four numbers");
     assert_answer(w, "GET /live?vehicles=", "400", "1 to 64 bytes");
