@@ -7,11 +7,13 @@
 
 #include "config/yaml.h"
 #include "tool/check.h"
+#include "tool/journal.h"
 #include "tool/print_config.h"
 #include "tool/query.h"
 #include "tool/replay.h"
 #include "tool/run.h"
 #include "tool/simulate.h"
+#include "tool/tail.h"
 #include "tool/version.h"
 
 struct subcommand {
@@ -27,11 +29,13 @@ static const struct subcommand subcommands[] = {
     {"store", "write packets to the database", store_tool},
     {"live", "show newest positions to riders", live_tool},
     {"check", "check the configuration", check_tool},
+    {"journal", "look into the journal: verify, dump, stat", journal_tool},
     {"print-config", "print the configuration in force, or pages made from its tables",
      print_config_tool},
     {"query", "print stored packets", query_tool},
     {"replay", "send a recorded trace to a gateway", replay_tool},
     {"simulate", "play a fleet of simulated vehicles against a gateway", simulate_tool},
+    {"tail", "print the records of a topic, and follow it", tail_tool},
     {"version", "print the versions of the program and its libraries", version_tool},
 };
 

@@ -300,6 +300,12 @@ static int open_to_write(struct journal_files *files, const char *data_dir, stru
     return 0;
 }
 
+static void hide_behind(struct seglog *log, uint64_t mark)
+{
+    if (mark < seglog_visible(log))
+        seglog_show(log, mark);
+}
+
 static int open_to_read(struct journal_files *files, struct error *err)
 {
     int fd = files->io->open(files->io->context, files->dir, O_RDONLY);
@@ -307,9 +313,14 @@ static int open_to_read(struct journal_files *files, struct error *err)
         return error_set_errno(err, ERROR_NOT_FOUND, -fd, "there is no journal in %s", files->dir);
     files->io->close(files->io->context, fd);
     look_at_lock(files);
-    if (files->has_writer)
-        watermark_open(&files->watermark, files->io, files->dir, false, NULL);
-    return open_logs(files, err);
+    watermark_open(&files->watermark, files->io, files->dir, false, NULL);
+    if (open_logs(files, err) != 0)
+        return -1;
+    if (files->has_writer && files->watermark != NULL) { /* no more than its consumers see */
+        hide_behind(&files->data, atomic_load(&files->watermark->data));
+        hide_behind(&files->dead, atomic_load(&files->watermark->dead));
+    }
+    return 0;
 }
 
 int journal_files_open(struct journal_files *files, const struct journal_io *io,

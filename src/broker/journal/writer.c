@@ -165,11 +165,14 @@ static void gather_group(struct writer *w)
 static int wait_for_disk(struct writer *w, struct error *err)
 {
     struct journal *journal = w->journal;
-    atomic_store(&journal->fullness, FULL_FOR_ALL);
-    log_error("journal", "the disk is full: no acks until there is room", err);
+    if (atomic_exchange(&journal->fullness, FULL_FOR_ALL) != FULL_FOR_ALL)
+        log_error("journal", "the disk is full: no acks until there is room", err);
     if (is_stopping(journal))
         return -1;
     retention_run(journal);
+    atomic_store(&journal->fullness, FULL_FOR_ALL); /* whatever the cap says */
+    atomic_store(&journal->room_bytes, 0);
+    atomic_store(&journal->source_room_bytes, 0);
     pthread_mutex_lock(&journal->queue.lock);
     sleep_until(&journal->queue, clock_monotonic_ns() + DISK_RETRY_NS);
     pthread_mutex_unlock(&journal->queue.lock);

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tool/tail.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "broker/config.h"
+#include "broker/readonly.h"
+#include "observe/log.h"
+#include "tool/options.h"
+#include "tool/output.h"
+
+#define RETRY_NS (200 * NS_PER_MS)
+#define FOLLOW_NS NS_PER_S
+
+static const char *from_text, *format_text, *count_text;
+static bool should_follow;
+
+static const struct option tail_options[] = {
+    {.name = "from",
+     .argument = "WHERE",
+     .help = "earliest, latest, an offset, a received time (RFC 3339), or an age (10m)",
+     .text = &from_text},
+    {.name = "follow",
+     .letter = 'f',
+     .help = "go on with what comes; wait for the topic when it isn't there yet",
+     .flag = &should_follow},
+    {.name = "count",
+     .letter = 'n',
+     .argument = "N",
+     .help = "end after N records",
+     .text = &count_text},
+    {.name = "format",
+     .argument = "FORMAT",
+     .help = "line (time, partition:offset, key, value), value, or json",
+     .text = &format_text},
+};
+
+static const struct command command = {
+    .name = "tail",
+    .arguments = "TOPIC",
+    .help = "Prints the records of a topic of the journal, also while another process writes\n"
+            "it: it takes no lock and slows nobody. Only durable records are seen.\n"
+            "Begins at the earliest record, with --follow at the latest; see --from.",
+    .options = tail_options,
+    .option_count = sizeof tail_options / sizeof tail_options[0],
+    .takes_config = true,
+    .arguments_min = 1,
+    .arguments_max = 1,
+};
+
+enum format { FORMAT_LINE, FORMAT_VALUE, FORMAT_JSON };
+
+struct tail {
+    const char *data_dir;
+    const char *topic_name;
+    enum format format;
+    enum consumer_start start;
+    int64_t start_value;
+    uint64_t left; /* records to print */
+    struct broker *broker;
+    struct consumer *consumer;
+};
+
+/* ---- what is asked for ---- */
+
+static int parse_from(struct tail *tail, const char *text, struct error *err)
+{
+    struct bytes bytes = bytes_from_text(text);
+    int64_t value;
+    if (strcmp(text, "earliest") == 0) {
+        tail->start = CONSUMER_FROM_EARLIEST;
+    } else if (strcmp(text, "latest") == 0) {
+        tail->start = CONSUMER_FROM_LATEST;
+    } else if (text_to_i64(bytes, &value) && value >= 0) {
+        tail->start = CONSUMER_FROM_OFFSET;
+        tail->start_value = value;
+    } else if (text_to_time_ms(bytes, &value)) {
+        tail->start = CONSUMER_FROM_TIME;
+        tail->start_value = value * NS_PER_MS;
+    } else if (text_to_duration_ns(bytes, &value) && value >= 0) {
+        tail->start = CONSUMER_FROM_TIME;
+        tail->start_value = clock_wall_ns() - value;
+    } else {
+        return error_set(err, ERROR_USAGE,
+                         "--from %s: expected earliest, latest, an offset, a time like "
+                         "2026-05-20T07:00:00Z or an age like 10m",
+                         text);
+    }
+    return 0;
+}
+
+static int parse_format(struct tail *tail, const char *text, struct error *err)
+{
+    static const char *const names[] = {"line", "value", "json"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(text, names[i]) == 0) {
+            tail->format = (enum format)i;
+            return 0;
+        }
+    return error_set(err, ERROR_USAGE, "--format %s: expected line, value or json", text);
+}
+
+static int parse(struct tail *tail, const struct options *options, struct error *err)
+{
+    *tail = (struct tail){.topic_name = options->arguments[0], .left = UINT64_MAX};
+    if (count_text != NULL && !text_to_u64(bytes_from_text(count_text), &tail->left))
+        return error_set(err, ERROR_USAGE, "--count %s: expected a number", count_text);
+    if (parse_from(tail,
+                   from_text != NULL ? from_text
+                   : should_follow   ? "latest"
+                                     : "earliest",
+                   err) != 0)
+        return -1;
+    return parse_format(tail, format_text == NULL ? "line" : format_text, err);
+}
+
+/* ---- finding the topic ---- */
+
+static void close_all(struct tail *tail)
+{
+    consumer_close(tail->consumer);
+    tail->consumer = NULL;
+    if (tail->broker != NULL)
+        broker_close(tail->broker);
+    tail->broker = NULL;
+}
+
+static int list_topics(struct tail *tail, struct error *err)
+{
+    char names[256] = "";
+    for (int t = 0; t < broker_topic_count(tail->broker); t++) {
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%s", t == 0 ? "" : ", ",
+                 broker_topic_name(tail->broker, t));
+    }
+    return error_set(err, ERROR_NOT_FOUND, "there is no topic \"%s\" (there are: %s)",
+                     tail->topic_name, names[0] == 0 ? "none" : names);
+}
+
+static int open_once(struct tail *tail, struct error *err)
+{
+    if (broker_open_readonly(&tail->broker, tail->data_dir, err) != 0)
+        return -1;
+    int topic = broker_find_topic(tail->broker, tail->topic_name);
+    if (topic < 0)
+        return list_topics(tail, err);
+    const struct consumer_options options = {
+        .topics = &topic, .topic_count = 1, .start = tail->start, .start_value = tail->start_value};
+    return consumer_open(&tail->consumer, tail->broker, &options, err);
+}
+
+static int open_topic(struct tail *tail, struct error *err)
+{
+    bool has_told = false;
+    while (open_once(tail, err) != 0) {
+        close_all(tail);
+        if (!should_follow || err->kind != ERROR_NOT_FOUND)
+            return -1;
+        if (!has_told)
+            fprintf(stderr, "motorcade tail: %s; waiting for it\n", err->text);
+        has_told = true;
+        tail->start = CONSUMER_FROM_EARLIEST; /* what comes is new */
+        nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
+    }
+    return 0;
+}
+
+/* ---- printing ---- */
+
+static void put_time(struct buf *out, int64_t time_ns)
+{
+    char text[TEXT_TIME_MAX];
+    buf_append(out, text, text_from_time_ms(text, time_ns / NS_PER_MS));
+}
+
+/* Bytes of a stranger, on a terminal perhaps: no control characters. */
+static void put_safe(struct buf *out, struct bytes bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        unsigned char c = (unsigned char)bytes.ptr[i];
+        if (c < 0x20 || c == 0x7f)
+            buf_printf(out, "\\x%02x", c);
+        else
+            buf_append_char(out, (char)c);
+    }
+}
+
+static void put_line(struct buf *out, const struct consumed *c)
+{
+    put_time(out, c->record.timestamp_ns);
+    buf_printf(out, " %d:%lld ", c->partition, (long long)c->offset);
+    put_safe(out, c->record.key.len > 0 ? c->record.key : BYTES("-"));
+    buf_append_char(out, ' ');
+    put_safe(out, c->record.value);
+}
+
+static void put_json(struct buf *out, const char *topic, const struct consumed *c)
+{
+    buf_printf(out, "{\"topic\":\"%s\",\"partition\":%d,\"offset\":%lld,\"received\":\"", topic,
+               c->partition, (long long)c->offset);
+    put_time(out, c->record.timestamp_ns);
+    buf_append_text(out, "\",\"key\":");
+    buf_append_json(out, c->record.key);
+    buf_append_text(out, ",\"value\":");
+    buf_append_json(out, c->record.value);
+    buf_append_char(out, '}');
+}
+
+static void put_record(struct buf *out, const struct tail *tail, const struct consumed *c)
+{
+    switch (tail->format) {
+    case FORMAT_LINE:
+        put_line(out, c);
+        break;
+    case FORMAT_VALUE:
+        buf_append_bytes(out, c->record.value);
+        break;
+    case FORMAT_JSON:
+        put_json(out, tail->topic_name, c);
+        break;
+    }
+    buf_append_char(out, '\n');
+}
+
+static int print_batch(struct tail *tail, const struct consumed_batch *batch)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    for (size_t i = 0; i < batch->count && tail->left > 0; i++, tail->left--)
+        put_record(&out, tail, &batch->records[i]);
+    int code = output_take(&out);
+    if (code == 0 && fflush(stdout) != 0)
+        code = 1;
+    return code;
+}
+
+static int run(struct tail *tail, struct error *err)
+{
+    int code = 0;
+    while (code == 0 && tail->left > 0) {
+        struct consumed_batch batch;
+        if (consumer_fetch(tail->consumer, &batch, 1000, should_follow ? FOLLOW_NS : 0, err) != 0)
+            return output_error(command.name, err);
+        if (batch.count == 0 && !should_follow)
+            break;
+        code = print_batch(tail, &batch);
+    }
+    return code;
+}
+
+int tail_tool(int argc, char **argv)
+{
+    struct options options;
+    struct config *config = NULL;
+    struct tail tail;
+    struct error err = {0};
+    int code;
+    from_text = format_text = count_text = NULL;
+    should_follow = false;
+    if (!options_begin(&options, &command, argc, argv, &code))
+        return code;
+    if (parse(&tail, &options, &err) != 0 || options_load(&options, &config, &err) != 0) {
+        code = output_error(command.name, &err);
+    } else {
+        const struct broker_config *broker = config_get(config, &broker_module);
+        tail.data_dir = broker->data_dir;
+        code = open_topic(&tail, &err) != 0 ? output_error(command.name, &err) : run(&tail, &err);
+        close_all(&tail);
+    }
+    config_unref(config);
+    options_deinit(&options);
+    return code;
+}
