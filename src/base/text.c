@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/decimal.h"
+#include "base/word.h"
 
 /* ---- integers ---- */
 
@@ -60,32 +61,65 @@ bool text_to_i64(struct bytes text, int64_t *out)
 
 /* ---- doubles ---- */
 
-/* Nearly all coordinates have at most 7 decimals: print the scaled integer when
- * it gives back the same double (both operands exact, one correctly rounded
- * division), and leave the rest to printf. */
+/* Digits in pairs: "00" to "99". */
+static const char PAIRS[201] = "00010203040506070809101112131415161718192021222324"
+                               "25262728293031323334353637383940414243444546474849"
+                               "50515253545556575859606162636465666768697071727374"
+                               "75767778798081828384858687888990919293949596979899";
+
+/* Exactly `digits` digits, leading zeros included; returns what follows. */
+static inline char *put_digits(char *out, uint64_t value, unsigned digits)
+{
+    unsigned i = digits;
+    for (; i >= 2; value /= 100, i -= 2)
+        memcpy(out + i - 2, PAIRS + 2 * (value % 100), 2);
+    if (i > 0)
+        out[0] = (char)('0' + value);
+    return out + digits;
+}
+
+/* integer / 10^places, without trailing zeros. */
+static size_t put_decimal(char *out, int64_t integer, unsigned places, uint64_t power)
+{
+    char *p = out;
+    if (integer < 0)
+        *p++ = '-';
+    uint64_t magnitude = integer < 0 ? -(uint64_t)integer : (uint64_t)integer;
+    uint64_t fraction = magnitude % power;
+    p += text_from_u64(p, magnitude / power);
+    if (fraction == 0)
+        return (size_t)(p - out);
+    *p++ = '.';
+    p = put_digits(p, fraction, places);
+    while (p[-1] == '0')
+        p--;
+    return (size_t)(p - out);
+}
+
+/* The value as an integer of at most 2^53 over 10^places, when that gives the
+ * same double back: both are exact, so the division is correctly rounded, and
+ * readers round alike. Zero below zero is left to others. */
+static bool scale_exactly(double value, double power, int64_t *integer)
+{
+    double scaled = value * power;
+    if (!(fabs(scaled) < 9e15))
+        return false;
+    *integer = (int64_t)(scaled + (scaled < 0 ? -0.5 : 0.5));
+    return (double)*integer / power == value && (*integer != 0 || !signbit(value));
+}
+
+/* Nearly all coordinates have at most 7 decimals. The first scale that fits has
+ * the fewest digits. */
 static size_t decimal_from_double(char *out, double value)
 {
-    double scaled = value * 1e7;
-    if (!(fabs(scaled) < 9e15))
-        return 0;
-    int64_t integer = llrint(scaled);
-    if ((double)integer / 1e7 != value || (integer == 0 && signbit(value)))
-        return 0;
-    size_t n = 0;
-    if (integer < 0) {
-        out[n++] = '-';
-        integer = -integer;
-    }
-    n += text_from_u64(out + n, (uint64_t)integer / 10000000u);
-    uint64_t fraction = (uint64_t)integer % 10000000u;
-    if (fraction == 0)
-        return n;
-    out[n++] = '.';
-    for (uint64_t place = 1000000u; fraction != 0; place /= 10) {
-        out[n++] = (char)('0' + fraction / place);
-        fraction %= place;
-    }
-    return n;
+    int64_t integer;
+    if (scale_exactly(value, 1e7, &integer))
+        return put_decimal(out, integer, 7, 10000000);
+    uint64_t power = 100000000;
+    for (unsigned places = 8; places <= 15; places++, power *= 10)
+        if (scale_exactly(value, decimal_powers[places], &integer))
+            return put_decimal(out, integer, places, power);
+    return 0;
 }
 
 size_t text_from_double(char *out, double value)
@@ -157,15 +191,6 @@ static const int64_t S_PER_DAY = 86400;
 static const int64_t TIME_MIN_MS = INT64_C(-62167219200000); /* 0000-01-01T00:00:00.000Z */
 static const int64_t TIME_MAX_MS = INT64_C(253402300799999); /* 9999-12-31T23:59:59.999Z */
 
-static char *put_digits(char *out, unsigned value, int digits)
-{
-    for (int i = digits - 1; i >= 0; i--) {
-        out[i] = (char)('0' + value % 10);
-        value /= 10;
-    }
-    return out + digits;
-}
-
 /* "2008-05-20T07:00:00." */
 static char *put_seconds(char *p, int64_t time_s)
 {
@@ -194,7 +219,7 @@ static char *put_seconds(char *p, int64_t time_s)
 }
 
 /* A time in units of which `per_s` make a second, with `places` decimals. */
-static size_t from_time(char *out, int64_t time, int64_t per_s, int places)
+static inline size_t from_time(char *out, int64_t time, int64_t per_s, unsigned places)
 {
     int64_t seconds = time / per_s;
     int64_t fraction = time % per_s;
@@ -203,7 +228,7 @@ static size_t from_time(char *out, int64_t time, int64_t per_s, int places)
         seconds--;
     }
     char *p = put_seconds(out, seconds);
-    p = put_digits(p, (unsigned)fraction, places);
+    p = put_digits(p, (uint64_t)fraction, places);
     *p++ = 'Z';
     return (size_t)(p - out);
 }
@@ -299,7 +324,7 @@ static bool take_offset_s(struct bytes text, size_t *i, int64_t *offset_s)
     return hour < 24 && minute < 60;
 }
 
-static bool read_time(struct bytes text, int64_t *time_s, unsigned *ns)
+static bool read_time_in_general(struct bytes text, int64_t *time_s, unsigned *ns)
 {
     size_t i = 0;
     int64_t days, of_day_s, offset_s;
@@ -308,6 +333,45 @@ static bool read_time(struct bytes text, int64_t *time_s, unsigned *ns)
         return false;
     *time_s = days * S_PER_DAY + of_day_s - offset_s;
     return i == text.len;
+}
+
+/* Two digits; anything else makes it at least 100. */
+static inline unsigned read_pair(const char *p)
+{
+    unsigned high = (unsigned char)p[0] - '0';
+    unsigned low = (unsigned char)p[1] - '0';
+    return high > 9 || low > 9 ? 100 : high * 10 + low;
+}
+
+/* The form that is written here, "2008-05-20T07:00:00.000Z" with 1 to 9
+ * decimals. false: something else, which may be right all the same. */
+static bool read_own_time(struct bytes text, int64_t *time_s, unsigned *ns)
+{
+    const char *p = text.ptr;
+    if (text.len < 22 || text.len > 30 || p[4] != '-' || p[7] != '-' || p[10] != 'T' ||
+        p[13] != ':' || p[16] != ':' || p[19] != '.' || p[text.len - 1] != 'Z')
+        return false;
+    unsigned century = read_pair(p), of_century = read_pair(p + 2);
+    unsigned month = read_pair(p + 5), day = read_pair(p + 8);
+    unsigned hour = read_pair(p + 11), minute = read_pair(p + 14), second = read_pair(p + 17);
+    if (century > 99 || of_century > 99 || month < 1 || month > 12 || day < 1 || day > 28 ||
+        hour > 23 || minute > 59 || second > 59)
+        return false;
+    *ns = 0;
+    for (size_t i = 20; i < 29; i++) {
+        unsigned digit = i < text.len - 1 ? (unsigned char)p[i] - '0' : 0;
+        if (digit > 9)
+            return false;
+        *ns = *ns * 10 + digit;
+    }
+    *time_s = days_from_civil(century * 100 + of_century, month, day) * S_PER_DAY + hour * 3600 +
+              minute * 60 + second;
+    return true;
+}
+
+static bool read_time(struct bytes text, int64_t *time_s, unsigned *ns)
+{
+    return read_own_time(text, time_s, ns) || read_time_in_general(text, time_s, ns);
 }
 
 bool text_to_time_ms(struct bytes text, int64_t *out)
@@ -450,6 +514,24 @@ size_t text_from_hex(char *out, const void *ptr, size_t len)
     return 2 * len;
 }
 
+/* Eight hex digits into four bytes. */
+static bool read_hex_word(const char *in, unsigned char *out)
+{
+    uint64_t word = word_load(in);
+    uint64_t decimal = word ^ WORD_REPEAT('0');                       /* 0-9 when it is one */
+    uint64_t letter = (word | WORD_REPEAT(0x20)) ^ WORD_REPEAT(0x60); /* 1-6 */
+    uint64_t not_decimal = (decimal + WORD_REPEAT(0x76)) & WORD_REPEAT(0x80);
+    uint64_t not_letter = (letter + WORD_REPEAT(0x79)) | ~(letter + WORD_REPEAT(0x7F));
+    if (((word | (not_decimal & not_letter)) & WORD_REPEAT(0x80)) != 0)
+        return false;
+    uint64_t is_letter = not_decimal >> 7;
+    uint64_t value = (word & WORD_REPEAT(0x0F)) + 9 * is_letter;
+    value = (value << 4 | value >> 8) & UINT64_C(0x00FF00FF00FF00FF);
+    for (unsigned i = 0; i < 4; i++)
+        out[i] = (unsigned char)(value >> (16 * i));
+    return true;
+}
+
 static int hex_digit(char c)
 {
     if (is_digit(c))
@@ -463,7 +545,11 @@ bool text_to_hex_bytes(struct bytes text, void *out, size_t out_len)
     if (text.len != 2 * out_len)
         return false;
     unsigned char *p = out;
-    for (size_t i = 0; i < out_len; i++) {
+    size_t i = 0;
+    for (; out_len - i >= 4; i += 4)
+        if (!read_hex_word(text.ptr + 2 * i, p + i))
+            return false;
+    for (; i < out_len; i++) {
         int high = hex_digit(text.ptr[2 * i]);
         int low = hex_digit(text.ptr[2 * i + 1]);
         if (high < 0 || low < 0)

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/block.h"
 #include "base/text.h"
 #include "vehicle/dialect.h"
 #include "vehicle/dialect/field.h"
@@ -10,98 +11,131 @@
 
 /* ---- writing ---- */
 
-static void put_key(struct buf *out, const char *key)
+/* buf_append, but for the usual case that there is room already. */
+static inline void put(struct buf *out, const void *ptr, size_t len)
 {
-    buf_append_text(out, key);
+    if (__builtin_expect(out->cap - out->len < len, 0)) {
+        buf_append(out, ptr, len);
+        return;
+    }
+    memcpy(out->ptr + out->len, ptr, len);
+    out->len += len;
 }
 
-static void put_identity(struct buf *out, const struct packet_identity *identity)
+#define PUT_LITERAL(out, literal) put(out, "" literal, sizeof(literal) - 1)
+
+static bool is_plain(struct bytes text)
+{
+    const char *p = text.ptr;
+    const char *end = p + text.len;
+    for (; end - p >= BLOCK; p += BLOCK)
+        if (block_not_plain(p) != 0)
+            return false;
+    for (; p < end; p++)
+        if (*p < ' ' || *p == 0x7F || *p == '"' || *p == '\\')
+            return false;
+    return true;
+}
+
+static void put_string(struct buf *out, struct bytes text)
+{
+    if (!is_plain(text)) {
+        buf_append_json(out, text);
+        return;
+    }
+    put(out, "\"", 1);
+    put(out, text.ptr, text.len);
+    put(out, "\"", 1);
+}
+
+static void put_head(struct buf *out, const struct packet *packet)
 {
     char hex[2 * PACKET_IDENTITY_LEN];
-    put_key(out, ",\"identity\":\"");
-    buf_append(out, hex, text_from_hex(hex, identity->bytes, PACKET_IDENTITY_LEN));
-}
-
-static void put_times(struct buf *out, const struct packet *packet)
-{
     char text[TEXT_TIME_MAX];
+    PUT_LITERAL(out, "{\"vehicle\":");
+    put_string(out, packet->vehicle);
+    PUT_LITERAL(out, ",\"identity\":\"");
+    put(out, hex, text_from_hex(hex, packet->identity.bytes, PACKET_IDENTITY_LEN));
     if ((packet->fields & PACKET_HAS_TIME) != 0) {
-        put_key(out, "\",\"time\":\"");
-        buf_append(out, text, text_from_time_ms(text, packet->time_ms));
+        PUT_LITERAL(out, "\",\"time\":\"");
+        put(out, text, text_from_time_ms(text, packet->time_ms));
     }
-    put_key(out, "\",\"received\":\"");
-    buf_append(out, text, text_from_time_ns(text, packet->received_ns));
-    buf_append_char(out, '"');
+    PUT_LITERAL(out, "\",\"received\":\"");
+    put(out, text, text_from_time_ns(text, packet->received_ns));
+    PUT_LITERAL(out, "\"");
 }
 
-static void put_double(struct buf *out, const struct packet *packet, uint32_t field,
-                       const char *key, double value)
+static inline void put_double(struct buf *out, const struct packet *packet, uint32_t field,
+                              struct bytes key, double value)
 {
     /* Decoding lets no other numbers in; JSON could not hold them. */
     if ((packet->fields & field) == 0 || !isfinite(value))
         return;
     char text[TEXT_DOUBLE_MAX];
-    put_key(out, key);
-    buf_append(out, text, text_from_double(text, value));
+    put(out, key.ptr, key.len);
+    put(out, text, text_from_double(text, value));
 }
 
 static void put_doubles(struct buf *out, const struct packet *packet)
 {
-    put_double(out, packet, PACKET_HAS_LAT, ",\"lat\":", packet->lat);
-    put_double(out, packet, PACKET_HAS_LON, ",\"lon\":", packet->lon);
-    put_double(out, packet, PACKET_HAS_SPEED, ",\"speed\":", packet->speed_ms);
-    put_double(out, packet, PACKET_HAS_HEADING, ",\"heading\":", packet->heading_deg);
-    put_double(out, packet, PACKET_HAS_ALTITUDE, ",\"altitude\":", packet->altitude_m);
-    put_double(out, packet, PACKET_HAS_ACCURACY, ",\"accuracy\":", packet->accuracy_m);
+    put_double(out, packet, PACKET_HAS_LAT, BYTES(",\"lat\":"), packet->lat);
+    put_double(out, packet, PACKET_HAS_LON, BYTES(",\"lon\":"), packet->lon);
+    put_double(out, packet, PACKET_HAS_SPEED, BYTES(",\"speed\":"), packet->speed_ms);
+    put_double(out, packet, PACKET_HAS_HEADING, BYTES(",\"heading\":"), packet->heading_deg);
+    put_double(out, packet, PACKET_HAS_ALTITUDE, BYTES(",\"altitude\":"), packet->altitude_m);
+    put_double(out, packet, PACKET_HAS_ACCURACY, BYTES(",\"accuracy\":"), packet->accuracy_m);
 }
 
 static void put_signals(struct buf *out, const struct packet *packet)
 {
+    if (packet->signal_count == 0)
+        return;
+    PUT_LITERAL(out, ",\"signals\":{");
     for (size_t i = 0; i < packet->signal_count; i++) {
-        put_key(out, i == 0 ? ",\"signals\":{" : ",");
-        buf_append_json(out, packet->signals[i].path);
-        buf_append_char(out, ':');
-        buf_append_bytes(out, packet->signals[i].raw);
+        if (i > 0)
+            PUT_LITERAL(out, ",");
+        put_string(out, packet->signals[i].path);
+        PUT_LITERAL(out, ":");
+        put(out, packet->signals[i].raw.ptr, packet->signals[i].raw.len);
     }
-    if (packet->signal_count > 0)
-        buf_append_char(out, '}');
+    PUT_LITERAL(out, "}");
 }
 
 static void put_flags(struct buf *out, const struct packet *packet)
 {
+    if (packet->flag_count == 0)
+        return;
+    PUT_LITERAL(out, ",\"flags\":[");
     for (size_t i = 0; i < packet->flag_count; i++) {
-        put_key(out, i == 0 ? ",\"flags\":[" : ",");
-        buf_append_json(out, packet->flags[i]);
+        if (i > 0)
+            PUT_LITERAL(out, ",");
+        put_string(out, packet->flags[i]);
     }
-    if (packet->flag_count > 0)
-        buf_append_char(out, ']');
+    PUT_LITERAL(out, "]");
 }
 
-static void put_text(struct buf *out, const char *key, struct bytes text)
+static void put_text(struct buf *out, struct bytes key, struct bytes text)
 {
     if (text.len == 0)
         return;
-    put_key(out, key);
-    buf_append_json(out, text);
+    put(out, key.ptr, key.len);
+    put_string(out, text);
 }
 
 int canonical_encode(const struct packet *packet, struct buf *out)
 {
     size_t start = out->len;
     const struct dialect *dialect = dialect_by_id(packet->dialect);
-    put_key(out, "{\"vehicle\":");
-    buf_append_json(out, packet->vehicle);
-    put_identity(out, &packet->identity);
-    put_times(out, packet);
+    put_head(out, packet);
     put_doubles(out, packet);
     put_signals(out, packet);
     put_flags(out, packet);
-    put_text(out, ",\"category\":", packet->category);
+    put_text(out, BYTES(",\"category\":"), packet->category);
     if (dialect != NULL)
-        put_text(out, ",\"dialect\":", bytes_from_text(dialect->name));
-    put_text(out, ",\"type\":", packet->type);
-    put_text(out, ",\"id\":", packet->id);
-    buf_append_char(out, '}');
+        put_text(out, BYTES(",\"dialect\":"), bytes_from_text(dialect->name));
+    put_text(out, BYTES(",\"type\":"), packet->type);
+    put_text(out, BYTES(",\"id\":"), packet->id);
+    PUT_LITERAL(out, "}");
     if (!out->has_failed)
         return 0;
     out->len = start;

@@ -273,19 +273,21 @@ static inline ALWAYS const char *match_time(struct match *match, struct step *st
     return p + shape->len;
 }
 
-static void take_empty(struct match *match, const struct step *step, const char *p)
-{
-    struct bytes raw = bytes_of(p - step->empty_len, step->empty_len);
-    if (step->slot.content != 0)
-        match->filling->content[step->slot.content - 1] = raw;
-    if (step->slot.kind == SLOT_SIGNAL || step->slot.is_signal)
-        put_signal(match, raw.ptr, p, SIGNAL_EMPTY);
-}
-
 /* Where p is in the packet itself. */
 static const char *in_packet(const struct match *match, const char *p)
 {
     return match->tail == NULL ? p : match->origin + (p - match->tail);
+}
+
+/* The literal's last pieces are the value; reading may have come to the tail
+ * between them, so the view is of the packet itself. */
+static void take_empty(struct match *match, const struct step *step, const char *p)
+{
+    const char *next = in_packet(match, p);
+    const char *start = next - step->empty_len;
+    put_content(match, step, start, next);
+    if (step->slot.kind == SLOT_SIGNAL || step->slot.is_signal)
+        put_signal(match, start, next, SIGNAL_EMPTY);
 }
 
 static void take_payload(struct match *match, const char *p)

@@ -16,7 +16,7 @@
 #include "vehicle/canonical.h"
 #include "vehicle/dialect.h"
 
-enum { PACKETS = 4096, ROUNDS_MAX = 5001 };
+enum { PACKETS = 1024, ROUNDS_MAX = 5001 };
 
 struct input {
     struct bytes texts[PACKETS];
