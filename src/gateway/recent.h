@@ -14,6 +14,7 @@ struct recent_entry;
 
 struct recent {
     struct recent_entry *entries;
+    uint16_t *marks;
     size_t mask; /* entries - 1; entries NULL = remembers nothing */
 };
 
