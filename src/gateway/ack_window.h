@@ -9,11 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct ack_ring;
+
 struct ack_window {
-    uint64_t settled;  /* every number up to here is settled */
-    uint64_t *ahead;   /* ring of bits for settled + 1 … settled + capacity; NULL = none set */
-    uint32_t capacity; /* bits, a power of two, at least 64; 0 without ring */
-    uint32_t ahead_count;
+    uint64_t settled;       /* every number up to here is settled */
+    struct ack_ring *ahead; /* which numbers behind a gap are, too; NULL = none */
 };
 
 void ack_window_deinit(struct ack_window *window);

@@ -51,13 +51,11 @@ uint64_t session_count(struct session *session)
 
 void session_settle(struct session *session, uint64_t n)
 {
+    uint64_t before = session->window.settled;
     if (ack_window_settle(&session->window, n) != 0)
         session_fail(session);
-    if (!session->is_touched) {
-        session->is_touched = true;
-        session->next_touched = session->worker->touched;
-        session->worker->touched = session;
-    }
+    session->settled_in_turn += (uint32_t)(session->window.settled - before);
+    worker_touch(session->worker, session);
 }
 
 void session_reported(struct session *session, uint64_t n, bool is_durable)
@@ -105,9 +103,9 @@ void session_acknowledge(struct session *session)
     }
     if (session->has_failed)
         return;
-    uint64_t news = session->window.settled - session->acked;
-    metrics_add(METRIC_GATEWAY_ACKED, 0, (int64_t)news);
-    session->acked = session->window.settled;
+    uint32_t news = session->settled_in_turn;
+    session->settled_in_turn = 0;
+    metrics_add(METRIC_GATEWAY_ACKED, 0, news);
     if (session->post != NULL)
         post_try_answer(session);
     else if (session->wants_acks && news > 0)

@@ -15,21 +15,24 @@ struct held;
 struct post;
 struct worker;
 
+/* Small: an idle connection costs little more than its socket. */
 struct session {
     struct conn *conn; /* NULL once the connection is closed */
     struct worker *worker;
-    struct session *next_touched; /* sessions to acknowledge at the end of the turn */
-    bool is_touched;
-    bool wants_acks; /* WebSocket subprotocol motorcade.v1 */
-    bool has_failed; /* a packet could not be made durable: nothing is acked past it */
-    uint32_t slot;
-    uint32_t in_flight; /* records not reported on yet */
-    uint64_t received;  /* packets counted, from 1 */
-    uint64_t acked;     /* the last ack sent */
-    struct ack_window window;
     struct held *held; /* the message whose rest waits; the connection is paused */
     struct post *post; /* the HTTP request under way */
+    uint64_t received; /* packets counted, from 1 */
+    struct ack_window window;
+    uint32_t settled_in_turn; /* not told to the sender yet */
+    uint32_t in_flight;       /* records not reported on yet */
+    uint32_t next_touched;    /* slot of the next session to acknowledge at the end of the turn */
+    uint32_t slot : 29;
+    bool is_touched : 1;
+    bool wants_acks : 1; /* WebSocket subprotocol motorcade.v1 */
+    bool has_failed : 1; /* a packet could not be made durable: nothing is acked past it */
 };
+
+enum { SESSION_SLOTS_MAX = 1 << 29 };
 
 struct session *session_new(struct worker *worker, struct conn *conn);
 /* The connection is gone: free now, or once the broker has reported. */

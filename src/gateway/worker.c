@@ -32,6 +32,8 @@ struct session *worker_session_at(const struct worker *worker, uint32_t slot)
 static int grow_slots(struct worker *worker)
 {
     uint32_t slots = worker->session_slots == 0 ? 64 : worker->session_slots * 2;
+    if (slots > SESSION_SLOTS_MAX)
+        return -1;
     struct session **sessions = realloc(worker->sessions, slots * sizeof(struct session *));
     if (sessions == NULL)
         return -1;
@@ -47,9 +49,10 @@ int worker_add_session(struct worker *worker, struct session *session)
 {
     if (worker->free_slot == worker->session_slots && grow_slots(worker) != 0)
         return -1;
-    session->slot = worker->free_slot;
-    worker->free_slot = (uint32_t)((uintptr_t)worker->sessions[session->slot] >> 1);
-    worker->sessions[session->slot] = session;
+    uint32_t slot = worker->free_slot;
+    session->slot = slot & (SESSION_SLOTS_MAX - 1);
+    worker->free_slot = (uint32_t)((uintptr_t)worker->sessions[slot] >> 1);
+    worker->sessions[slot] = session;
     return 0;
 }
 
@@ -57,6 +60,15 @@ void worker_remove_session(struct worker *worker, struct session *session)
 {
     worker->sessions[session->slot] = free_mark(worker->free_slot);
     worker->free_slot = session->slot;
+}
+
+void worker_touch(struct worker *worker, struct session *session)
+{
+    if (session->is_touched)
+        return;
+    session->is_touched = true;
+    session->next_touched = worker->touched;
+    worker->touched = session->slot;
 }
 
 /* ---- publishing ---- */
@@ -219,12 +231,12 @@ static void wake_any_thread(void *context)
 
 static void acknowledge_touched(struct worker *worker)
 {
-    struct session *session = worker->touched;
-    worker->touched = NULL;
-    while (session != NULL) {
-        struct session *next = session->next_touched;
+    uint32_t slot = worker->touched;
+    worker->touched = NO_SLOT;
+    while (slot != NO_SLOT) {
+        struct session *session = worker->sessions[slot];
+        slot = session->next_touched;
         session_acknowledge(session);
-        session = next;
     }
 }
 
@@ -236,7 +248,7 @@ static void on_turn_end(void *context)
     if (worker->producer == NULL)
         return;
     producer_flush(worker->producer);
-    while (worker->touched != NULL)
+    while (worker->touched != NO_SLOT)
         acknowledge_touched(worker);
     if (worker->is_in_turn && !list_is_empty(&worker->waiting.list))
         schedule_pace(worker);
@@ -287,6 +299,7 @@ struct worker *worker_new(struct worker_shared *shared, unsigned index, const ch
         return NULL;
     }
     worker->index = index;
+    worker->touched = NO_SLOT;
     worker->shared = shared;
     worker->config = shared->config;
     worker->ingest_topics = shared->ingest_topics;

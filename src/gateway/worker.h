@@ -26,6 +26,8 @@
 
 enum { WORKER_DIALECTS_MAX = 16 };
 
+static const uint32_t NO_SLOT = UINT32_MAX;
+
 /* A record on its way: packet n (low 32 bits) of the session in that slot. */
 struct flight_entry {
     uint32_t slot;
@@ -66,7 +68,7 @@ struct worker {
     struct session **sessions; /* by slot */
     uint32_t session_slots;
     uint32_t free_slot;
-    struct session *touched;
+    uint32_t touched; /* slot of the first session to acknowledge, or NO_SLOT */
 
     struct flight_entry *flight; /* ring by sequence */
     uint64_t flight_mask;
@@ -103,6 +105,8 @@ void worker_begin_turn(struct worker *worker);
 int worker_add_session(struct worker *worker, struct session *session);
 /* NULL for a free slot. */
 struct session *worker_session_at(const struct worker *worker, uint32_t slot);
+/* Acknowledge it at the end of this turn. */
+void worker_touch(struct worker *worker, struct session *session);
 void worker_remove_session(struct worker *worker, struct session *session);
 bool worker_is_full(const struct worker *worker);
 /* Publish as the session's next packet: counts it when accepted. */
