@@ -72,6 +72,16 @@ struct conn {
     bool is_counted_ws : 1; /* for the gauge */
 };
 
+/* Why this side ended a connection: the labels of METRIC_CONNECTIONS_CUT. */
+enum conn_cut {
+    CONN_CUT_HEADER,
+    CONN_CUT_BODY,
+    CONN_CUT_IDLE,
+    CONN_CUT_SLOW,
+    CONN_CUT_MEMORY,
+};
+void conn_count_cut(enum conn_cut cut);
+
 /* Takes the fd. Without memory the fd is closed. */
 struct conn *conn_new(struct server *server, int fd, struct admission_address *address);
 /* At once, unsent bytes lost. Does nothing when it is destroyed already. */

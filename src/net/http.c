@@ -140,31 +140,15 @@ void conn_reply(struct conn *conn, const struct server_reply *reply)
     after_reply(conn, is_last);
 }
 
-/* Only our own texts come here, but a role may quote what was sent to it. */
-static void append_escaped(struct buf *out, const char *text)
-{
-    buf_append_char(out, '"');
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            buf_printf(out, "\\%c", c);
-        else if (c < 0x20)
-            buf_printf(out, "\\u%04x", c);
-        else
-            buf_append_char(out, (char)c);
-    }
-    buf_append_char(out, '"');
-}
-
 void conn_reply_error(struct conn *conn, unsigned status, const char *error, const char *detail,
                       const char *extra_headers)
 {
     struct buf body;
     buf_init(&body, 0);
     buf_append_text(&body, "{\"error\":");
-    append_escaped(&body, error);
+    buf_append_json(&body, bytes_from_text(error));
     buf_append_text(&body, ",\"detail\":");
-    append_escaped(&body, detail);
+    buf_append_json(&body, bytes_from_text(detail));
     buf_append_text(&body, "}\n");
     struct server_reply reply = {.status = status,
                                  .content_type = "application/json",
