@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/must.h"
 #include "live/history.h"
 #include "live/hub.h"
 #include "live/snapshot.h"
@@ -126,6 +127,7 @@ int live_start(struct live **out, const struct live_config *config, struct broke
 
 const char *live_address(const struct live *live)
 {
+    must(live->hubs[0] != NULL);
     return server_address(live->hubs[0]->server);
 }
 

@@ -142,6 +142,14 @@ static bool add_json_name(struct subscription *subscription, enum json_event eve
     return add_name(subscription, bytes_of(name, json_unescape(token->raw, name)));
 }
 
+/* Take one event; is it the one wanted? */
+static bool take(struct json_reader *reader, struct json_token *token, enum json_event wanted,
+                 enum json_event *event)
+{
+    *event = json_reader_next(reader, token);
+    return *event == wanted;
+}
+
 static bool read_vehicles(struct subscription *subscription, struct json_reader *reader,
                           struct bytes message)
 {
@@ -231,8 +239,7 @@ bool subscription_parse_message(struct subscription *subscription, struct json_r
     enum json_event event;
     begin(subscription);
     json_reader_start(reader, message);
-    if ((event = json_reader_next(reader, &token)) != JSON_OBJECT ||
-        (event = json_reader_next(reader, &token)) != JSON_KEY)
+    if (!take(reader, &token, JSON_OBJECT, &event) || !take(reader, &token, JSON_KEY, &event))
         return refuse_event(subscription, reader, event, message, wanted);
     subscription->is_end = bytes_equal_text(token.text, "unsubscribe");
     if (!subscription->is_end && !bytes_equal_text(token.text, "subscribe"))
@@ -240,8 +247,7 @@ bool subscription_parse_message(struct subscription *subscription, struct json_r
                       token.text.len > 40 ? 40 : (int)token.text.len, token.text.ptr, wanted);
     if (!read_body(subscription, reader, message))
         return false;
-    if ((event = json_reader_next(reader, &token)) != JSON_OBJECT_END ||
-        (event = json_reader_next(reader, &token)) != JSON_END)
+    if (!take(reader, &token, JSON_OBJECT_END, &event) || !take(reader, &token, JSON_END, &event))
         return refuse_event(subscription, reader, event, message, wanted);
     return true;
 }
