@@ -4,7 +4,7 @@
  * 200,000 vehicles each of these is a cache miss; asked for ahead, they overlap.
  *
  * The record's key is the vehicle (contracts: record), so it can be hashed before
- * anything is decoded; what decides is the vehicle in the packet. */
+ * anything is decoded; it counts only where the packet says the same. */
 #include "live/feed.h"
 
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #include "observe/log.h"
 #include "observe/metrics.h"
 #include "vehicle/canonical.h"
+#include "vehicle/mc.h"
 
 enum { BATCH = 512 };
 enum { IGNORED_STALE, IGNORED_NO_POSITION, IGNORED_UNDECODABLE, IGNORED_NO_MEMORY };
@@ -186,16 +187,21 @@ static void ignore(unsigned why)
     metrics_add(METRIC_LIVE_IGNORED, why, 1);
 }
 
-/* What riders are shown: the packet as it came, unless it is long or holds line
- * breaks (which would end a server-sent event): then written anew. Empty: it
+/* Not too long, and without line breaks, which would end a server-sent event. */
+static bool is_shown_as_is(const struct feed *feed, struct bytes canonical)
+{
+    return canonical.len > 0 && canonical.len <= feed->packet_bytes &&
+           memchr(canonical.ptr, '\n', canonical.len) == NULL &&
+           memchr(canonical.ptr, '\r', canonical.len) == NULL;
+}
+
+/* What riders are shown: the packet as it came, else written anew. Empty: it
  * can't be shown. */
 static struct bytes shown(struct feed *feed, struct bytes canonical, struct packet *packet)
 {
-    bool is_long = canonical.len > feed->packet_bytes;
-    if (!is_long && memchr(canonical.ptr, '\n', canonical.len) == NULL &&
-        memchr(canonical.ptr, '\r', canonical.len) == NULL)
+    if (is_shown_as_is(feed, canonical))
         return canonical;
-    if (is_long)
+    if (canonical.len > feed->packet_bytes)
         packet->signal_count = 0;
     buf_clear(&feed->shortened);
     if (canonical_encode(packet, &feed->shortened) != 0)
@@ -205,11 +211,11 @@ static struct bytes shown(struct feed *feed, struct bytes canonical, struct pack
 
 /* When it was last heard of, on the monotonic clock. Once caught up that is now,
  * whatever the wall clock does; before, its age is what the wall clock says. */
-static int64_t seen_at(const struct feed *feed, const struct packet *packet, int64_t now_ns)
+static int64_t seen_at(const struct feed *feed, int64_t received_ns, int64_t now_ns)
 {
     if (feed->is_caught_up)
         return now_ns;
-    int64_t at_ns = packet->received_ns - feed->clock_offset_ns;
+    int64_t at_ns = received_ns - feed->clock_offset_ns;
     return at_ns < now_ns ? at_ns : now_ns;
 }
 
@@ -234,6 +240,14 @@ static void put(struct feed *feed, const struct roster_report *report, int64_t s
     }
 }
 
+/* A report goes in, unless it is older than the ttl. */
+static void take_report(struct feed *feed, const struct roster_report *report, int64_t now_ns)
+{
+    int64_t seen_ns = seen_at(feed, report->received_ns, now_ns);
+    if (now_ns - seen_ns <= feed->roster->limits.ttl_ns)
+        put(feed, report, seen_ns);
+}
+
 void feed_take(struct feed *feed, struct bytes canonical, int64_t now_ns)
 {
     struct packet packet;
@@ -254,11 +268,29 @@ void feed_take(struct feed *feed, struct bytes canonical, int64_t now_ns)
                                    .received_ns = packet.received_ns,
                                    .lat = packet.lat,
                                    .lon = packet.lon};
-    int64_t seen_ns = seen_at(feed, &packet, now_ns);
     if (report.json.len == 0)
         ignore(IGNORED_UNDECODABLE);
-    else if (now_ns - seen_ns <= feed->roster->limits.ttl_ns)
-        put(feed, &report, seen_ns);
+    else
+        take_report(feed, &report, now_ns);
+}
+
+/* What the handler wrote says all but the place outside the packet: vehicle in
+ * the key, order and received time in the header `mc`. false: take it the long
+ * way. */
+static bool take_record(struct feed *feed, const struct record *record, uint64_t hash,
+                        int64_t now_ns)
+{
+    struct mc mc;
+    struct roster_report report = {.vehicle = record->key, .json = record->value, .hash = hash};
+    if (!mc_decode(record->mc, &mc) || mc.is_dead_letter || !is_shown_as_is(feed, record->value) ||
+        !canonical_place(record->value, record->key, &report.lat, &report.lon) ||
+        !area_is_position(report.lat, report.lon))
+        return false;
+    for (int i = 8; i < 16; i++)
+        report.order = report.order << 8 | mc.identity.bytes[i];
+    report.received_ns = mc.received_ns;
+    take_report(feed, &report, now_ns);
+    return true;
 }
 
 /* ---- batches ---- */
@@ -283,7 +315,8 @@ static void take_batch(struct feed *feed, const struct consumed_batch *batch, in
         const struct consumed *consumed = &batch->records[i];
         if (i + AHEAD < batch->count)
             roster_fetch_text(feed->roster, hashes[i + AHEAD]);
-        feed_take(feed, consumed->record.value, now_ns);
+        if (!take_record(feed, &consumed->record, hashes[i], now_ns))
+            feed_take(feed, consumed->record.value, now_ns);
         struct feed_partition *partition =
             find_partition(feed, consumed->topic, consumed->partition);
         if (partition != NULL)

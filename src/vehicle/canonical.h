@@ -16,3 +16,7 @@ int canonical_encode(const struct packet *packet, struct buf *out);
  * skipped, so that older readers read newer records. */
 bool canonical_decode(struct packet_scratch *scratch, struct bytes value, struct packet *packet,
                       struct reject *reject);
+/* Only where it is, for who needs no more: true when `value` begins as
+ * canonical_encode writes it, is of this vehicle, and has lat and lon. False says
+ * nothing: decode it. What follows the position is not looked at. */
+bool canonical_place(struct bytes value, struct bytes vehicle, double *lat, double *lon);
