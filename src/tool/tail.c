@@ -14,6 +14,7 @@
 #include "observe/log.h"
 #include "tool/options.h"
 #include "tool/output.h"
+#include "vehicle/mc.h"
 
 #define RETRY_NS (200 * NS_PER_MS)
 #define FOLLOW_NS NS_PER_S
@@ -191,17 +192,29 @@ static void put_safe(struct buf *out, struct bytes bytes)
     }
 }
 
+/* The dead letter part of the record's header: why it is one. */
+static bool is_dead_letter(const struct consumed *c, struct mc *mc)
+{
+    return mc_decode(c->record.mc, mc) && mc->is_dead_letter;
+}
+
 static void put_line(struct buf *out, const struct consumed *c)
 {
+    struct mc mc;
     put_time(out, c->record.timestamp_ns);
     buf_printf(out, " %d:%lld ", c->partition, (long long)c->offset);
     put_safe(out, c->record.key.len > 0 ? c->record.key : BYTES("-"));
     buf_append_char(out, ' ');
     put_safe(out, c->record.value);
+    if (!is_dead_letter(c, &mc))
+        return;
+    buf_printf(out, "  # %s: ", reason_code(mc.reason));
+    put_safe(out, mc.detail);
 }
 
 static void put_json(struct buf *out, const char *topic, const struct consumed *c)
 {
+    struct mc mc;
     buf_printf(out, "{\"topic\":\"%s\",\"partition\":%d,\"offset\":%lld,\"received\":\"", topic,
                c->partition, (long long)c->offset);
     put_time(out, c->record.timestamp_ns);
@@ -209,6 +222,10 @@ static void put_json(struct buf *out, const char *topic, const struct consumed *
     buf_append_json(out, c->record.key);
     buf_append_text(out, ",\"value\":");
     buf_append_json(out, c->record.value);
+    if (is_dead_letter(c, &mc)) {
+        buf_printf(out, ",\"reason\":\"%s\",\"detail\":", reason_code(mc.reason));
+        buf_append_json(out, mc.detail);
+    }
     buf_append_char(out, '}');
 }
 
