@@ -32,7 +32,7 @@ def server_traces():
 
 
 def stored_rows(server):
-    text = server.query("--format", "json", "--limit", "0").stdout
+    text = server.query("--format", "json").stdout
     for line in text.splitlines():
         row = json.loads(line)
         yield (row["vehicle"], row["time"], row["lat"], row["lon"], row["signals"]["occupied"])
