@@ -27,7 +27,7 @@
 #include "observe/log.h"
 #include "observe/metrics.h"
 
-enum { ROUNDS = 5, VALUE = 148, KEY = 12, MC = 44, TURN = 400 };
+enum { ROUNDS = 5, VALUE = 148, KEY = 12, MC = 44, TURN = 400, QUEUE = 16384 };
 
 struct result {
     double cpu_ns, wall_ns, bytes, group_bytes, sync_us;
@@ -57,6 +57,28 @@ static void make_key(char key[KEY + 1], unsigned long i)
 
 /* ---- the journal ---- */
 
+static void publish_all(struct producer *producer, int topic, unsigned long records,
+                        const char (*keys)[KEY + 1])
+{
+    struct record record = {.value = {value, VALUE}, .mc = {mc, MC}};
+    int64_t now_ns = clock_wall_ns();
+    for (unsigned long i = 0; i < records;) {
+        for (int n = 0; n < TURN && i < records; n++) {
+            record.key = bytes_of(keys[i % 65536], KEY);
+            record.timestamp_ns = now_ns + (int64_t)i;
+            if (producer_publish(producer, topic, &record, i) == PUBLISH_FULL) {
+                producer_wait(producer, NS_PER_S);
+                continue;
+            }
+            i++;
+        }
+        producer_flush(producer);
+        producer_poll(producer);
+    }
+    while (producer_pending(producer) > 0)
+        producer_wait(producer, NS_PER_S);
+}
+
 static struct result bench_journal(const char *dir, unsigned long records,
                                    const char (*keys)[KEY + 1])
 {
@@ -67,9 +89,9 @@ static struct result bench_journal(const char *dir, unsigned long records,
                                    .group_bytes = 1 << 20,
                                    .segment_bytes = 64 << 20,
                                    .cap_bytes = INT64_C(8) << 30,
-                                   .retention_ns = 0,
+                                   .retention_ns = INT64_MAX / 2,
                                    .dead_letter_cap_bytes = 64 << 20,
-                                   .producer_queue_records = 65536,
+                                   .producer_queue_records = QUEUE,
                                    .producer_queue_bytes = 32 << 20,
                                    .record_bytes_max = 1 << 20};
     struct broker *broker;
@@ -83,26 +105,13 @@ static struct result bench_journal(const char *dir, unsigned long records,
     }
     must(producer_open(&producer, broker, &handler, NULL) == 0);
     int topic = broker_topic(broker, "gpscoords", 4, NULL);
-    struct record record = {.value = {value, VALUE}, .mc = {mc, MC}};
+    publish_all(producer, topic, records / 10, keys); /* memory and segments are there */
+    delivered = 0;
     int64_t groups = metrics_value(METRIC_JOURNAL_SYNCS, 0);
     int64_t bytes = metrics_value(METRIC_JOURNAL_BYTES_WRITTEN, 0);
     double cpu = cpu_ns();
     int64_t wall = clock_monotonic_ns();
-    for (unsigned long i = 0; i < records;) {
-        for (int n = 0; n < TURN && i < records; n++) {
-            record.key = bytes_of(keys[i % 65536], KEY);
-            record.timestamp_ns = wall + (int64_t)i;
-            if (producer_publish(producer, topic, &record, i) == PUBLISH_FULL) {
-                producer_wait(producer, NS_PER_S);
-                continue;
-            }
-            i++;
-        }
-        producer_flush(producer);
-        producer_poll(producer);
-    }
-    while (producer_pending(producer) > 0)
-        producer_wait(producer, NS_PER_S);
+    publish_all(producer, topic, records, keys);
     struct result result = {.cpu_ns = (cpu_ns() - cpu) / (double)records,
                             .wall_ns = (double)(clock_monotonic_ns() - wall) / (double)records};
     must(delivered == records);

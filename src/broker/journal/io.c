@@ -16,6 +16,12 @@
 #define F_OFD_GETLK F_GETLK
 #endif
 
+#ifdef O_DIRECT
+const int journal_io_direct = O_DIRECT;
+#else
+const int journal_io_direct = 0;
+#endif
+
 static int or_errno(int result)
 {
     return result < 0 ? -errno : result;
@@ -238,7 +244,7 @@ ssize_t journal_io_read(const struct journal_io *io, int fd, void *ptr, size_t l
 
 int journal_io_write_zeros(const struct journal_io *io, int fd, uint64_t from, uint64_t to)
 {
-    static const char zeros[1 << 16];
+    static const char zeros[1 << 18] __attribute__((aligned(4096)));
     while (from < to) {
         size_t len = to - from < sizeof zeros ? (size_t)(to - from) : sizeof zeros;
         int result = journal_io_write(io, fd, zeros, len, from);

@@ -50,5 +50,10 @@ int journal_io_write(const struct journal_io *io, int fd, const void *ptr, size_
 /* As much as there is: less than len only at the end of the file. */
 ssize_t journal_io_read(const struct journal_io *io, int fd, void *ptr, size_t len,
                         uint64_t offset);
-/* Zeros over [from, to), by large writes. */
+/* Zeros over [from, to), by large writes from aligned memory: with from and to
+ * at multiples of 4096 also into a file that was opened with journal_io_direct. */
 int journal_io_write_zeros(const struct journal_io *io, int fd, uint64_t from, uint64_t to);
+
+/* For open: writes go past the page cache. 0 where there is no such thing; the
+ * open fails with -EINVAL where the file system has none. */
+extern const int journal_io_direct;

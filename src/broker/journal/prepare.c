@@ -19,7 +19,8 @@ struct spare {
     const struct seglog *log;
     enum spare_state state;
     uint64_t size, filled;
-    int fd;
+    int fd;      /* what the log gets */
+    int fill_fd; /* past the page cache: zeros there would only cost */
     char path[PATH_BYTES];
 };
 
@@ -45,8 +46,16 @@ static struct spare *spare_of(struct preparer *preparer, const struct seglog *lo
     return NULL;
 }
 
+static void close_fill(struct preparer *preparer, struct spare *spare)
+{
+    if (spare->fill_fd >= 0)
+        preparer->io->close(preparer->io->context, spare->fill_fd);
+    spare->fill_fd = -1;
+}
+
 static void forget(struct preparer *preparer, struct spare *spare)
 {
+    close_fill(preparer, spare);
     if (spare->fd >= 0) {
         preparer->io->close(preparer->io->context, spare->fd);
         preparer->io->unlink(preparer->io->context, spare->path);
@@ -106,18 +115,24 @@ static void step(struct preparer *preparer, struct spare *spare)
         result = make(preparer, path, size);
         pthread_mutex_lock(&preparer->lock);
         spare->fd = result;
+        spare->fill_fd = -1;
+        if (result >= 0 && size % CHUNK_BYTES == 0)
+            spare->fill_fd =
+                preparer->io->open(preparer->io->context, path, O_WRONLY | journal_io_direct);
         spare->filled = 0;
         spare->state = SPARE_FILLING;
     } else {
         uint64_t from = spare->filled;
         uint64_t to = spare->size - from < CHUNK_BYTES ? spare->size : from + CHUNK_BYTES;
-        int fd = spare->fd;
+        int fd = spare->fill_fd >= 0 ? spare->fill_fd : spare->fd;
         pthread_mutex_unlock(&preparer->lock);
         result = fill_chunk(preparer, fd, from, to);
         pthread_mutex_lock(&preparer->lock);
         spare->filled = to;
-        if (to == spare->size)
+        if (to == spare->size) {
+            close_fill(preparer, spare);
             spare->state = SPARE_READY;
+        }
     }
     if (result < 0)
         forget(preparer, spare);
@@ -157,7 +172,7 @@ int preparer_start(struct preparer **out, const struct journal_io *io, struct er
         return error_set(err, ERROR_MEMORY, "no memory to prepare segments");
     preparer->io = io;
     for (int i = 0; i < SPARES; i++)
-        preparer->spares[i].fd = -1;
+        preparer->spares[i].fd = preparer->spares[i].fill_fd = -1;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
 #ifdef __linux__
@@ -214,6 +229,7 @@ int preparer_take(void *context, const struct seglog *log, uint64_t *size)
     struct spare *spare = spare_of(preparer, log);
     int fd = spare->fd;
     *size = spare->size;
+    close_fill(preparer, spare);
     spare->fd = -1;
     spare->state = SPARE_NONE;
     pthread_mutex_unlock(&preparer->lock);

@@ -11,7 +11,7 @@
 #include "base/crc32c.h"
 #include "base/must.h"
 
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, PAGE_BYTES = 4096 };
 #define FIRST_SEGMENT_BYTES (UINT64_C(4) << 20)
 
 int seglog_init(struct seglog *log, const struct journal_io *io, const char *dir, const char *name,
@@ -157,10 +157,26 @@ static int io_failed(struct error *err, int number, const char *what, const char
     return error_set_errno(err, ERROR_IO, number, "the journal can't %s %s", what, path);
 }
 
+/* Up to the end of the page: a page that is written whole need not be read from
+ * the disk first. The next frame goes over it. */
+static void pad_page(struct seglog *log)
+{
+    static const char zeros[PAGE_BYTES];
+    union {
+        const void *in;
+        void *out;
+    } base = {.in = zeros};
+    uint64_t at = log->end - log->active->first;
+    uint64_t len = (PAGE_BYTES - at % PAGE_BYTES) % PAGE_BYTES;
+    if (len > 0 && at + len + PAGE_BYTES <= log->active->size)
+        log->iov[log->iov_count++] = (struct iovec){base.out, (size_t)len};
+}
+
 int seglog_flush(struct seglog *log, struct error *err)
 {
     if (log->iov_count == 0)
         return 0;
+    pad_page(log);
     int result = journal_io_write_all(log->io, log->active->fd, log->iov, log->iov_count,
                                       log->iov_position - log->active->first);
     log->iov_count = 0;
@@ -264,8 +280,9 @@ static int make_file(struct seglog *log, const char *path, uint64_t size, struct
     if (fd < 0)
         return io_failed(err, -fd, "make", path);
     int result = log->io->allocate(log->io->context, fd, size);
-    if (result >= 0)
-        result = journal_io_write_zeros(log->io, fd, 0, size);
+    if (result >= 0) /* no more: the writer is waiting */
+        result = journal_io_write_zeros(log->io, fd, 0,
+                                        size < FIRST_SEGMENT_BYTES ? size : FIRST_SEGMENT_BYTES);
     if (result >= 0)
         return fd;
     log->io->close(log->io->context, fd);

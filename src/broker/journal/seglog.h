@@ -50,7 +50,7 @@ struct seglog {
     /* the writer's */
     struct segment *active; /* the last segment while it takes frames, else NULL */
     uint64_t synced;
-    struct iovec iov[SEGLOG_IOV_MAX];
+    struct iovec iov[SEGLOG_IOV_MAX + 1]; /* and padding */
     int iov_count;
     uint64_t iov_position;
 };
