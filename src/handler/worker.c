@@ -13,6 +13,7 @@
  * again and go on from the committed position. */
 #include "handler/worker.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -45,8 +46,7 @@ static void on_delivery(void *context, uint64_t tag, enum delivery delivery, int
 {
     (void)offset;
     struct worker *worker = context;
-    struct flight *flight = &worker->flights[tag % worker->flight_count];
-    flight->pending--;
+    flights_delivered(&worker->flights, tag);
     if (delivery == DELIVERY_FAILED)
         worker->has_failed = true;
 }
@@ -63,11 +63,6 @@ static void wake(void *context)
 }
 
 /* ---- flights ---- */
-
-static struct flight *open_flight(struct worker *worker)
-{
-    return &worker->flights[worker->head % worker->flight_count];
-}
 
 static void commit(struct worker *worker, const struct flight *flight)
 {
@@ -87,23 +82,21 @@ static void commit(struct worker *worker, const struct flight *flight)
 
 static void settle(struct worker *worker)
 {
+    const struct flight *flight;
     producer_poll(worker->producer);
-    while (worker->tail < worker->head && !worker->has_failed) {
-        struct flight *flight = &worker->flights[worker->tail % worker->flight_count];
-        if (flight->pending > 0)
-            return;
+    while (!worker->has_failed && (flight = flights_peek_durable(&worker->flights)) != NULL) {
         commit(worker, flight);
         metrics_observe(METRIC_HANDLER_BATCH_SECONDS, 0, clock_monotonic_ns() - flight->begun_ns);
-        worker->tail++;
+        flights_drop_oldest(&worker->flights);
     }
 }
 
 /* Until at most `most` flights wait. False: it will not come to that. */
-static bool settle_down_to(struct worker *worker, uint64_t most)
+static bool settle_down_to(struct worker *worker, size_t most)
 {
     producer_flush(worker->producer);
     settle(worker);
-    while (worker->head - worker->tail > most) {
+    while (flights_waiting(&worker->flights) > most) {
         if (must_give_up(worker))
             return false;
         bell_wait(&worker->bell, 10 * NS_PER_MS);
@@ -112,41 +105,14 @@ static bool settle_down_to(struct worker *worker, uint64_t most)
     return !worker->has_failed;
 }
 
-static void begin_flight(struct worker *worker)
-{
-    struct flight *flight = open_flight(worker);
-    flight->pending = 0;
-    flight->range_count = 0;
-    flight->begun_ns = clock_monotonic_ns();
-}
-
 /* The open flight waits from now on; there is room for the next one. */
 static bool close_flight(struct worker *worker)
 {
-    if (open_flight(worker)->range_count > 0)
-        worker->head++;
-    bool has_room = settle_down_to(worker, worker->flight_count - 1);
+    flights_close(&worker->flights);
+    bool has_room = settle_down_to(worker, (size_t)worker->shared->config.batches_in_flight);
     if (has_room)
-        begin_flight(worker);
+        flights_begin(&worker->flights, clock_monotonic_ns());
     return has_room;
-}
-
-/* The record is done but for the durability of its output. Records of one
- * partition come together, so the last range is nearly always the one. */
-static void flight_add(struct worker *worker, const struct consumed *in, const char *topic)
-{
-    struct flight *flight = open_flight(worker);
-    size_t i = flight->range_count;
-    while (i > 0 &&
-           (flight->topics[i - 1] != in->topic || flight->ranges[i - 1].partition != in->partition))
-        i--;
-    if (i == 0) {
-        i = ++flight->range_count;
-        flight->topics[i - 1] = in->topic;
-        flight->ranges[i - 1] = (struct attempts_range){
-            .topic = topic, .partition = in->partition, .first = in->offset};
-    }
-    flight->ranges[i - 1].next = in->offset + 1;
 }
 
 /* ---- one record ---- */
@@ -176,9 +142,9 @@ enum published { PUBLISHED, PUBLISHED_NOT, PUBLISHED_TOO_LARGE };
 static enum published publish(struct worker *worker, int topic, const struct record *record)
 {
     for (;;) {
-        switch (producer_publish(worker->producer, topic, record, worker->head)) {
+        switch (producer_publish(worker->producer, topic, record, worker->flights.open)) {
         case PUBLISH_ACCEPTED:
-            open_flight(worker)->pending++;
+            flights_published(&worker->flights);
             return PUBLISHED;
         case PUBLISH_REFUSED:
             return PUBLISHED_TOO_LARGE;
@@ -192,14 +158,16 @@ static enum published publish(struct worker *worker, int topic, const struct rec
 
 static void count(struct worker *worker, const struct judgement *judgement)
 {
-    worker->tally.verdicts[judgement->verdict]++;
+    struct tally *tally = &worker->tally;
+    tally->verdicts[judgement->verdict]++;
     if (judgement->verdict == VERDICT_DEAD_LETTER)
-        worker->tally.reasons[judgement->reason]++;
+        tally->reasons[judgement->reason]++;
+    else
+        tally->categories[judgement->category]++;
     const struct decision *decision = &worker->judge.decision;
     for (size_t i = 0; i < decision->failed_count; i++)
-        metric_series_add(worker->plan->rule_failures[decision->failed[i]->index], 1);
-    if (judgement->verdict != VERDICT_DEAD_LETTER)
-        metric_series_add(worker->plan->categories[judgement->category], 1);
+        tally->rule_failures[decision->failed[i]->index]++;
+    tally->failures += decision->failed_count;
 }
 
 /* False: the record is not done, and nothing after it may be. */
@@ -229,7 +197,7 @@ static bool put_out(struct worker *worker, const struct consumed *in, const char
     if (result == PUBLISHED_NOT)
         return false;
     count(worker, judgement);
-    flight_add(worker, in, topic);
+    flights_add(&worker->flights, in->topic, topic, in->partition, in->offset);
     return true;
 }
 
@@ -294,6 +262,12 @@ static void give_tally(struct worker *worker)
     for (unsigned i = 0; tally->verdicts[VERDICT_DEAD_LETTER] > 0 && i < REASON_COUNT; i++)
         if (tally->reasons[i] > 0)
             metrics_add(METRIC_HANDLER_DEAD_LETTERS, i, (int64_t)tally->reasons[i]);
+    for (size_t i = 0; i < ruleset_category_count(worker->plan->ruleset); i++)
+        if (tally->categories[i] > 0)
+            metric_series_add(worker->plan->categories[i], (int64_t)tally->categories[i]);
+    for (size_t i = 0; tally->failures > 0 && i < ruleset_rule_count(worker->plan->ruleset); i++)
+        if (tally->rule_failures[i] > 0)
+            metric_series_add(worker->plan->rule_failures[i], (int64_t)tally->rule_failures[i]);
     *tally = (struct tally){0};
 }
 
@@ -355,8 +329,7 @@ static int open_streams(struct worker *worker, struct error *err)
                                              .wake = wake,
                                              .context = worker};
     worker->has_failed = false;
-    worker->head = worker->tail = 0;
-    begin_flight(worker);
+    flights_reset(&worker->flights, clock_monotonic_ns());
     if (producer_open(&worker->producer, shared->broker, &handler, err) != 0)
         return -1;
     return consumer_open(&worker->consumer, shared->broker, &options, err);
@@ -412,9 +385,22 @@ static int run(struct worker *worker, struct error *err)
     return 0;
 }
 
+/* As top and gdb show it. */
+static void name_thread(const struct worker *worker)
+{
+    char name[16];
+    snprintf(name, sizeof name, "handler-%u", worker->number % 1000);
+#ifdef __APPLE__
+    pthread_setname_np(name);
+#else
+    pthread_setname_np(pthread_self(), name);
+#endif
+}
+
 static void *thread_main(void *argument)
 {
     struct worker *worker = argument;
+    name_thread(worker);
     while (!is_stopping(worker)) {
         struct error err;
         int result = open_streams(worker, &err);
@@ -444,26 +430,16 @@ static size_t count_partitions(const struct shared *shared)
 
 static int allocate(struct worker *worker, struct error *err)
 {
-    size_t partitions = count_partitions(worker->shared);
-    worker->flight_count = (size_t)worker->shared->config.batches_in_flight + 1;
-    worker->flights = calloc(worker->flight_count, sizeof *worker->flights);
     worker->marks = calloc(ATTEMPTS_RANGES_MAX, sizeof *worker->marks);
-    bool is_good = worker->flights != NULL && worker->marks != NULL;
-    for (size_t i = 0; is_good && i < worker->flight_count; i++) {
-        worker->flights[i].ranges = calloc(partitions, sizeof *worker->flights[i].ranges);
-        worker->flights[i].topics = calloc(partitions, sizeof *worker->flights[i].topics);
-        is_good = worker->flights[i].ranges != NULL && worker->flights[i].topics != NULL;
-    }
-    return is_good ? 0 : error_set(err, ERROR_MEMORY, "no memory for the handler");
+    if (worker->marks == NULL)
+        return error_set(err, ERROR_MEMORY, "no memory for the handler");
+    return flights_init(&worker->flights, (size_t)worker->shared->config.batches_in_flight,
+                        count_partitions(worker->shared), err);
 }
 
 static void deallocate(struct worker *worker)
 {
-    for (size_t i = 0; worker->flights != NULL && i < worker->flight_count; i++) {
-        free(worker->flights[i].ranges);
-        free(worker->flights[i].topics);
-    }
-    free(worker->flights);
+    flights_deinit(&worker->flights);
     free(worker->marks);
     judge_deinit(&worker->judge);
     plan_unref(worker->plan);

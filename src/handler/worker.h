@@ -8,6 +8,7 @@
 #include "base/bell.h"
 #include "broker/attempts.h"
 #include "handler/config.h"
+#include "handler/flights.h"
 #include "handler/judge.h"
 #include "handler/plan.h"
 
@@ -26,19 +27,14 @@ struct shared {
     atomic_uint generation; /* of plan */
 };
 
-/* A run of work waiting to be durable: committed as one. */
-struct flight {
-    size_t pending; /* published, not delivered */
-    size_t range_count;
-    struct attempts_range *ranges; /* one per partition touched */
-    int *topics;                   /* of the ranges */
-    int64_t begun_ns;
-};
-
+/* Counted per batch, then given to the metrics at once. */
 struct tally {
     uint64_t records;
     uint64_t verdicts[4];
     uint64_t reasons[REASON_COUNT];
+    uint64_t categories[RULESET_CATEGORIES_MAX];
+    uint64_t failures;
+    uint64_t rule_failures[RULESET_RULES_MAX];
 };
 
 struct worker {
@@ -53,10 +49,7 @@ struct worker {
     struct consumer *consumer;
     bool has_failed; /* an output was not made durable: go back to the committed position */
     bool is_ready;
-    /* A ring: those in [tail, head) are closed and wait; head is being filled. */
-    struct flight *flights;
-    uint64_t head, tail;
-    size_t flight_count; /* of the ring */
+    struct flights flights;
     struct attempts_range *marks;
     size_t mark_count;
     struct tally tally;
