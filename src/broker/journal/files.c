@@ -37,7 +37,7 @@ static int busy(const struct journal_files *files, struct error *err)
 {
     char pid[32] = {0};
     ssize_t got = journal_io_read(files->io, files->lock_fd, pid, sizeof pid - 1, 0);
-    pid[got > 0 ? strcspn(pid, "\n") : 0] = 0;
+    pid[got > 0 ? strcspn(pid, " \n") : 0] = 0;
     return error_set(err, ERROR_BUSY,
                      "the journal in %s is in use by process %s: stop it, or give this one another "
                      "folder with --data",
@@ -179,7 +179,7 @@ static void skip_reserve(struct journal_files *files, int topic, bool was_clean)
         struct partition_state *state = state_of(files, topic, p);
         if (state == NULL)
             continue;
-        if (!was_clean) {
+        if (!was_clean && !files->is_readonly) {
             raise_next(state, state->next + JOURNAL_GROUP_RECORDS_MAX);
             raise_next(state, state->reserve_from + (int64_t)files->found_reserve);
         }

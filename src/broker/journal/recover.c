@@ -365,6 +365,21 @@ static int check_sealed(struct seglog *log, size_t i, bool is_readonly, struct r
     return is_readonly ? 0 : quarantine(log, segment, &scan, err);
 }
 
+/* A file that was cut short gets room again for what sealing it takes. */
+static int lengthen(struct seglog *log, struct segment *segment, struct error *err)
+{
+    uint64_t need = segment->end - segment->first + segment_seal_bytes(segment);
+    uint64_t size = need < SEGMENT_BYTES_MIN ? (uint64_t)SEGMENT_BYTES_MIN : frame_align(need);
+    if (segment->size >= size)
+        return 0;
+    int result = log->io->allocate(log->io->context, segment->fd, size);
+    if (result < 0)
+        return error_set_errno(err, ERROR_IO, -result, "can't repair %s", segment->path);
+    atomic_fetch_add(&log->bytes_on_disk, (int64_t)(size - segment->size));
+    segment->size = size;
+    return 0;
+}
+
 static int check_last(struct seglog *log, bool is_readonly, const struct recover_visitor *visitor,
                       struct recovery *report, struct scan *scan, struct error *err)
 {
@@ -388,6 +403,8 @@ static int check_last(struct seglog *log, bool is_readonly, const struct recover
     }
     if (is_readonly)
         return 0;
+    if (lengthen(log, segment, err) != 0)
+        return -1;
     if (!scan->is_sealed && zero_tail(log, segment, scan->end, report, err) != 0)
         return -1;
     int result = scan->is_sealed ? segment_write_trailer(segment, scan->seal_position) : 0;
