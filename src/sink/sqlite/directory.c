@@ -151,7 +151,7 @@ static int load_span(struct span *span, struct db *db, int64_t span_ns, struct e
 /* A log left behind without its file must not be taken for a new file's. */
 static void remove_stale_log(const char *path)
 {
-    char log[4200];
+    char log[4300];
     if (access(path, F_OK) == 0)
         return;
     snprintf(log, sizeof log, "%s-wal", path);

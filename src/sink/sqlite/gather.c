@@ -60,13 +60,12 @@ static int compare_vehicles(const void *a, const void *b)
     return x->received_ns > y->received_ns ? -1 : x->received_ns < y->received_ns;
 }
 
-static bool is_repeat(const struct gather *gather, const struct gathered *item,
-                      const struct gathered *last)
+/* Of a vehicle already taken: an older row of it. */
+static bool is_older(const struct gather *gather, const struct gathered *item,
+                     const struct gathered *last)
 {
-    if (gather->is_latest)
-        return item->key.hash == last->key.hash &&
-               bytes_equal(gathered_vehicle(item), gathered_vehicle(last));
-    return key_compare(&item->key, &last->key) == 0;
+    return gather->is_latest && item->key.hash == last->key.hash &&
+           bytes_equal(gathered_vehicle(item), gathered_vehicle(last));
 }
 
 void gather_finish(struct gather *gather)
@@ -78,7 +77,7 @@ void gather_finish(struct gather *gather)
     size_t kept = 0;
     for (size_t i = 0; i < gather->count; i++) {
         struct gathered *item = gather->items[i];
-        if (kept == gather->max || (kept > 0 && is_repeat(gather, item, gather->items[kept - 1])))
+        if (kept == gather->max || (kept > 0 && is_older(gather, item, gather->items[kept - 1])))
             free(item);
         else
             gather->items[kept++] = item;

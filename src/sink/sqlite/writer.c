@@ -322,6 +322,16 @@ static unsigned prefix_bits(size_t rows)
     return bits;
 }
 
+static void raise_rows(struct writer *writer, const struct row *const *rows, size_t count)
+{
+    enum { AHEAD = 8 };
+    for (size_t i = 0; i < count; i++) {
+        if (i + AHEAD < count)
+            newest_prefetch(&writer->newest, rows[i + AHEAD]->key.hash);
+        newest_raise(&writer->newest, rows[i]->key.hash, rows[i]->key.order);
+    }
+}
+
 /* Rows of one span: one transaction. */
 static int write_chunk(struct writer *writer, const struct row **rows, size_t count,
                        struct error *err)
@@ -334,8 +344,8 @@ static int write_chunk(struct writer *writer, const struct row **rows, size_t co
     pthread_mutex_lock(&writer->mutex);
     int rc = commit_chunk(writer, rows[0]->received_ns, err);
     pthread_mutex_unlock(&writer->mutex);
-    for (size_t i = 0; i < count && rc == 0; i++)
-        newest_raise(&writer->newest, rows[i]->key.hash, rows[i]->key.order);
+    if (rc == 0)
+        raise_rows(writer, rows, count);
     return rc;
 }
 
