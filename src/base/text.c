@@ -106,7 +106,8 @@ static const char PAIRS[201] = "000102030405060708091011121314151617181920212223
                                "75767778798081828384858687888990919293949596979899";
 
 /* Exactly `digits` digits, leading zeros included; returns what follows. */
-static inline char *put_digits(char *out, uint64_t value, unsigned digits)
+static inline __attribute__((always_inline)) char *put_digits(char *out, uint64_t value,
+                                                              unsigned digits)
 {
     unsigned i = digits;
     for (; i >= 2; value /= 100, i -= 2)
@@ -116,15 +117,23 @@ static inline char *put_digits(char *out, uint64_t value, unsigned digits)
     return out + digits;
 }
 
-/* integer / 10^places, without trailing zeros. */
-static size_t put_decimal(char *out, int64_t integer, unsigned places, uint64_t power)
+/* integer / 10^places, without trailing zeros. Inlined where both are constants,
+ * so that there is no division in it. */
+static inline __attribute__((always_inline)) size_t put_decimal(char *out, int64_t integer,
+                                                                unsigned places, uint64_t power)
 {
     char *p = out;
     if (integer < 0)
         *p++ = '-';
     uint64_t magnitude = integer < 0 ? -(uint64_t)integer : (uint64_t)integer;
+    uint64_t whole = magnitude / power;
     uint64_t fraction = magnitude % power;
-    p += text_from_u64(p, magnitude / power);
+    if (whole < 10)
+        *p++ = (char)('0' + whole);
+    else if (whole < 100)
+        p = put_digits(p, whole, 2);
+    else
+        p += text_from_u64(p, whole);
     if (fraction == 0)
         return (size_t)(p - out);
     *p++ = '.';
@@ -373,37 +382,52 @@ static bool read_time_in_general(struct bytes text, int64_t *time_s, unsigned *n
     return i == text.len;
 }
 
-/* Two digits; anything else makes it at least 100. */
-static inline unsigned read_pair(const char *p)
+/* Eight characters of a time: `form` has a zero for each digit and the very
+ * separators, `digits` a 9 for each digit: the most that may be left there when
+ * the form is taken off. The result's bytes hold the value of the two digits that
+ * begin there. false when the text has another form. */
+static inline bool read_pairs(const char *p, const char form[8], uint64_t digits, uint64_t *pairs)
 {
-    unsigned high = (unsigned char)p[0] - '0';
-    unsigned low = (unsigned char)p[1] - '0';
-    return high > 9 || low > 9 ? 100 : high * 10 + low;
+    uint64_t value = word_load(p) ^ word_load(form);
+    uint64_t above = (value & WORD_REPEAT(0x7F)) + WORD_REPEAT(0x7F) - digits;
+    if (((above | value) & WORD_REPEAT(0x80)) != 0)
+        return false;
+    *pairs = value * 10 + (value >> 8);
+    return true;
+}
+
+static inline unsigned pair_at(uint64_t pairs, unsigned place)
+{
+    return (unsigned)(pairs >> 8 * place) & 0xFF;
 }
 
 /* The form that is written here, "2008-05-20T07:00:00.000Z" with 1 to 9
  * decimals. false: something else, which may be right all the same. */
 static bool read_own_time(struct bytes text, int64_t *time_s, unsigned *ns)
 {
+    static const unsigned scales[] = {1,      10,      100,      1000,     10000,
+                                      100000, 1000000, 10000000, 100000000};
     const char *p = text.ptr;
-    if (text.len < 22 || text.len > 30 || p[4] != '-' || p[7] != '-' || p[10] != 'T' ||
-        p[13] != ':' || p[16] != ':' || p[19] != '.' || p[text.len - 1] != 'Z')
+    uint64_t year, day, second;
+    if (text.len < 22 || text.len > 30 || p[text.len - 1] != 'Z' ||
+        !read_pairs(p, "0000-00-", UINT64_C(0x0009090009090909), &year) ||
+        !read_pairs(p + 8, "00T00:00", UINT64_C(0x0909000909000909), &day) ||
+        !read_pairs(p + 12, "0:00:00.", UINT64_C(0x0009090009090009), &second))
         return false;
-    unsigned century = read_pair(p), of_century = read_pair(p + 2);
-    unsigned month = read_pair(p + 5), day = read_pair(p + 8);
-    unsigned hour = read_pair(p + 11), minute = read_pair(p + 14), second = read_pair(p + 17);
-    if (century > 99 || of_century > 99 || month < 1 || month > 12 || day < 1 || day > 28 ||
-        hour > 23 || minute > 59 || second > 59)
+    unsigned places = (unsigned)text.len - 21;
+    unsigned head = places < 8 ? places : 8;
+    uint64_t word = word_load_until(p + 20, p + text.len);
+    unsigned last = places == 9 ? (unsigned char)p[28] - '0' : 0;
+    unsigned month_of_year = pair_at(year, 5), day_of_month = pair_at(day, 0);
+    unsigned hour = pair_at(day, 3), minute = pair_at(day, 6), s = pair_at(second, 5);
+    if (month_of_year < 1 || month_of_year > 12 || day_of_month < 1 || day_of_month > 28 ||
+        hour > 23 || minute > 59 || s > 59 || word_count_digits(word) < head || last > 9)
         return false;
-    *ns = 0;
-    for (size_t i = 20; i < 29; i++) {
-        unsigned digit = i < text.len - 1 ? (unsigned char)p[i] - '0' : 0;
-        if (digit > 9)
-            return false;
-        *ns = *ns * 10 + digit;
-    }
-    *time_s = days_from_civil(century * 100 + of_century, month, day) * S_PER_DAY + hour * 3600 +
-              minute * 60 + second;
+    *ns = (unsigned)word_parse_digits(word, head) * scales[9 - head] + last;
+    *time_s =
+        days_from_civil(pair_at(year, 0) * 100 + pair_at(year, 2), month_of_year, day_of_month) *
+            S_PER_DAY +
+        hour * 3600 + minute * 60 + s;
     return true;
 }
 
@@ -541,11 +565,24 @@ size_t text_from_size_bytes(char *out, int64_t size_bytes)
 
 /* ---- hex, UTF-8, distance ---- */
 
+/* Four bytes as eight hex digits. */
+static void put_hex_word(char *out, const unsigned char *in)
+{
+    uint64_t value = in[0] | (uint64_t)in[1] << 16 | (uint64_t)in[2] << 32 | (uint64_t)in[3] << 48;
+    value = (value >> 4 & UINT64_C(0x000F000F000F000F)) | (value & UINT64_C(0x000F000F000F000F))
+                                                              << 8;
+    uint64_t is_letter = (value + WORD_REPEAT(0x76)) >> 7 & WORD_REPEAT(1);
+    word_store(out, value + WORD_REPEAT('0') + ('a' - '0' - 10) * is_letter);
+}
+
 size_t text_from_hex(char *out, const void *ptr, size_t len)
 {
     static const char digits[] = "0123456789abcdef";
     const unsigned char *p = ptr;
-    for (size_t i = 0; i < len; i++) {
+    size_t i = 0;
+    for (; len - i >= 4; i += 4)
+        put_hex_word(out + 2 * i, p + i);
+    for (; i < len; i++) {
         out[2 * i] = digits[p[i] >> 4];
         out[2 * i + 1] = digits[p[i] & 15];
     }
@@ -565,8 +602,10 @@ static bool read_hex_word(const char *in, unsigned char *out)
     uint64_t is_letter = not_decimal >> 7;
     uint64_t value = (word & WORD_REPEAT(0x0F)) + 9 * is_letter;
     value = (value << 4 | value >> 8) & UINT64_C(0x00FF00FF00FF00FF);
-    for (unsigned i = 0; i < 4; i++)
-        out[i] = (unsigned char)(value >> (16 * i));
+    value = (value | value >> 8) & UINT64_C(0x0000FFFF0000FFFF);
+    uint32_t packed = (uint32_t)(value | value >> 16);
+    for (unsigned i = 0; i < 4; i++, packed >>= 8)
+        out[i] = (unsigned char)packed;
     return true;
 }
 

@@ -21,6 +21,14 @@ static inline uint64_t word_load(const char *p)
     return word;
 }
 
+static inline void word_store(char *p, uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    memcpy(p, &word, sizeof word);
+}
+
 /* The bytes at p up to `end`, zero behind it. At least eight bytes must be
  * readable before `end` (the text is that long), and p <= end. */
 static inline uint64_t word_load_until(const char *p, const char *end)

@@ -24,28 +24,26 @@ static inline void put(struct buf *out, const void *ptr, size_t len)
 
 #define PUT_LITERAL(out, literal) put(out, "" literal, sizeof(literal) - 1)
 
-static bool is_plain(struct bytes text)
-{
-    const char *p = text.ptr;
-    const char *end = p + text.len;
-    for (; end - p >= BLOCK; p += BLOCK)
-        if (block_not_plain(p) != 0)
-            return false;
-    for (; p < end; p++)
-        if (*p < ' ' || *p == 0x7F || *p == '"' || *p == '\\')
-            return false;
-    return true;
-}
-
+/* Copied first and looked at then: behind the copy there is room to read whole
+ * blocks, behind the text maybe not. */
 static void put_string(struct buf *out, struct bytes text)
 {
-    if (!is_plain(text)) {
+    if (out->cap - out->len < text.len + BLOCK + 2) {
         buf_append_json(out, text);
         return;
     }
-    put(out, "\"", 1);
-    put(out, text.ptr, text.len);
-    put(out, "\"", 1);
+    char *copy = out->ptr + out->len + 1;
+    memcpy(copy, text.ptr, text.len);
+    for (size_t i = 0; i < text.len; i += BLOCK) {
+        uint32_t mask = text.len - i < BLOCK ? (1u << (text.len - i)) - 1 : 0xFFFF;
+        if ((block_not_plain(copy + i) & mask) != 0) {
+            buf_append_json(out, text);
+            return;
+        }
+    }
+    copy[-1] = '"';
+    copy[text.len] = '"';
+    out->len += text.len + 2;
 }
 
 static void put_head(struct buf *out, const struct packet *packet)

@@ -21,6 +21,38 @@
 #include "base/hash.h"
 #include "vehicle/layout_steps.h"
 
+static struct shape make_shape(unsigned whole, unsigned places)
+{
+    static const uint32_t scales[] = {1,      10,      100,      1000,     10000,
+                                      100000, 1000000, 10000000, 100000000};
+    unsigned len = whole + places + (places > 0);
+    bool is_two_words = whole + places > 8;
+    if (whole == 0 || len >= BLOCK || (is_two_words && places > 0 && (whole > 8 || places > 8)))
+        return (struct shape){.mask = 0, .bits = 1};
+    return (struct shape){
+        .mask = (2u << len) - 1,
+        .bits = 1u << whole | 1u << len,
+        .len = (uint8_t)len,
+        .whole = (uint8_t)whole,
+        .places = (uint8_t)places,
+        .count = (uint8_t)(whole + places),
+        .has_point = places > 0,
+        .forbidden = whole > 1 ? '0' : '\0',
+        .scale = scales[!is_two_words ? 0
+                        : places > 0  ? places
+                                      : whole - 8],
+        .whole_mask = whole < 8 && places > 0 ? (UINT64_C(1) << 8 * whole) - 1 : UINT64_MAX,
+        .power = decimal_powers[places],
+    };
+}
+
+static void make_shapes(struct shapes *shapes)
+{
+    for (unsigned whole = 0; whole < BLOCK; whole++)
+        for (unsigned places = 0; places < BLOCK; places++)
+            shapes->table[whole][places] = make_shape(whole, places);
+}
+
 struct layout_cache *layout_cache_new(void)
 {
     struct layout_cache *cache = calloc(1, sizeof *cache);
@@ -32,8 +64,13 @@ struct layout_cache *layout_cache_new(void)
     bool is_whole = cache->draft != NULL;
     for (size_t i = 0; i < LAYOUTS_MAX; i++)
         is_whole = is_whole && cache->layouts[i] != NULL;
-    if (is_whole)
+    if (is_whole) {
+        for (size_t i = 0; i < LAYOUTS_MAX; i++)
+            cache->layouts[i]->number = i;
+        cache->draft->number = LAYOUTS_MAX;
+        make_shapes(&cache->shapes);
         return cache;
+    }
     layout_cache_free(cache);
     return NULL;
 }
@@ -53,6 +90,7 @@ void layout_cache_free(struct layout_cache *cache)
 /* Everything is written to the draft; false when it does not fit. */
 struct draft {
     struct layout *layout;
+    const struct shape *no_shape;
     const char *at; /* what is before it is in the template */
 };
 
@@ -66,12 +104,13 @@ static char *keep(struct layout *layout, struct bytes text)
     return copy;
 }
 
-static struct step *add_piece(struct layout *layout, struct bytes literal, enum step_kind kind)
+static struct step *add_piece(struct draft *draft, struct bytes literal, enum step_kind kind)
 {
+    struct layout *layout = draft->layout;
     if (keep(layout, literal) == NULL || layout->step_count == LAYOUT_STEPS_MAX)
         return NULL;
     struct step *step = &layout->steps[layout->step_count++];
-    *step = (struct step){.kind = kind};
+    *step = (struct step){.kind = kind, .shape = draft->no_shape};
     memcpy(step->block, literal.ptr, literal.len);
     step->block_mask = (1u << literal.len) - 1;
     step->len = (uint32_t)literal.len;
@@ -82,11 +121,11 @@ static struct step *add_piece(struct layout *layout, struct bytes literal, enum 
 static struct step *add_step(struct draft *draft, const char *literal_end, enum step_kind kind)
 {
     for (; literal_end - draft->at > BLOCK; draft->at += BLOCK)
-        if (add_piece(draft->layout, bytes_of(draft->at, BLOCK), STEP_LITERAL) == NULL)
+        if (add_piece(draft, bytes_of(draft->at, BLOCK), STEP_LITERAL) == NULL)
             return NULL;
     struct bytes rest = bytes_of(draft->at, (size_t)(literal_end - draft->at));
     draft->at = literal_end;
-    return add_piece(draft->layout, rest, kind);
+    return add_piece(draft, rest, kind);
 }
 
 /* The payload's brackets, when they stand before `next`. A payload that is a leaf
@@ -104,12 +143,35 @@ static bool add_marks(struct draft *draft, struct bytes payload, const char *nex
 
 static enum step_kind kind_of(enum slot_kind kind)
 {
-    if (kind >= SLOT_LAT && kind <= SLOT_ACCURACY)
+    switch (kind) {
+    case SLOT_SIGNAL:
+        return STEP_SIGNAL;
+    case SLOT_VEHICLE:
+        return STEP_VEHICLE;
+    case SLOT_TIME:
+        return STEP_TIME;
+    case SLOT_LAT:
+    case SLOT_LON:
+    case SLOT_SPEED:
+    case SLOT_HEADING:
+    case SLOT_ALTITUDE:
+    case SLOT_ACCURACY:
         return STEP_DOUBLE;
-    return kind == SLOT_SIGNAL    ? STEP_SIGNAL
-           : kind == SLOT_VEHICLE ? STEP_VEHICLE
-           : kind == SLOT_TIME    ? STEP_TIME
-                                  : STEP_SCALAR;
+    case SLOT_TYPE:
+    case SLOT_ID:
+    case SLOT_IDENTITY:
+    case SLOT_RECEIVED:
+    case SLOT_CATEGORY:
+    case SLOT_DIALECT:
+        return STEP_TEXT;
+    case SLOT_SKIP:
+    case SLOT_SEQ:
+    case SLOT_EPOCH:
+    case SLOT_OBJECT:
+    case SLOT_FLAG:
+        break;
+    }
+    return STEP_SCALAR;
 }
 
 static void set_double(struct step *step)
@@ -143,11 +205,12 @@ static bool add_leaf(struct draft *draft, const struct leaf *leaf, struct bytes 
     return true;
 }
 
-static bool write_draft(struct layout *layout, struct bytes text, const struct document *document,
-                        struct bytes payload)
+static bool write_draft(struct layout_cache *cache, struct bytes text,
+                        const struct document *document, struct bytes payload)
 {
     const char *end = text.ptr + text.len;
-    struct draft draft = {layout, text.ptr};
+    struct layout *layout = cache->draft;
+    struct draft draft = {layout, &cache->shapes.table[0][0], text.ptr};
     layout->step_count = 0;
     layout->signal_count = 0;
     layout->text_len = 0;
@@ -169,11 +232,32 @@ static bool was_seen(struct layout_cache *cache, const struct layout *draft)
     return false;
 }
 
+static bool is_same_step(const struct step *a, const struct step *b)
+{
+    return a->len == b->len && memcmp(a->block, b->block, BLOCK) == 0 && a->kind == b->kind &&
+           a->empty_len == b->empty_len && a->slot.kind == b->slot.kind &&
+           a->slot.is_signal == b->slot.is_signal && a->slot.content == b->slot.content &&
+           bytes_equal(a->path, b->path);
+}
+
+static void compare_with_all(struct layout_cache *cache, const struct layout *fresh)
+{
+    for (size_t i = 0; i < cache->count; i++) {
+        const struct layout *other = cache->layouts[i];
+        size_t most = fresh->step_count < other->step_count ? fresh->step_count : other->step_count;
+        size_t count = 0;
+        while (count < most && is_same_step(&fresh->steps[count], &other->steps[count]))
+            count++;
+        cache->common[fresh->number][other->number] = (uint8_t)count;
+        cache->common[other->number][fresh->number] = (uint8_t)count;
+    }
+}
+
 void layout_learn(struct layout_cache *cache, struct bytes text, const struct document *document,
                   enum packet_dialect dialect, struct bytes payload)
 {
     struct layout *draft = cache->draft;
-    if (document->leaf_count >= LAYOUT_STEPS_MAX || !write_draft(draft, text, document, payload) ||
+    if (document->leaf_count >= LAYOUT_STEPS_MAX || !write_draft(cache, text, document, payload) ||
         !was_seen(cache, draft))
         return;
     draft->dialect = dialect;
@@ -183,4 +267,5 @@ void layout_learn(struct layout_cache *cache, struct bytes text, const struct do
     cache->draft = cache->layouts[last];
     memmove(&cache->layouts[1], &cache->layouts[0], last * sizeof(struct layout *));
     cache->layouts[0] = draft;
+    compare_with_all(cache, draft);
 }

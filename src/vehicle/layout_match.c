@@ -9,6 +9,8 @@
  *     which every scan stops. */
 #include "base/decimal.h"
 #include "base/must.h"
+#include "base/text.h"
+#include "vehicle/dialect.h"
 #include "vehicle/layout_steps.h"
 
 #define ALWAYS __attribute__((always_inline))
@@ -16,7 +18,9 @@
 struct match {
     struct filling *filling;
     struct packet *packet;
+    const struct shapes *shapes;
     struct signal *signal; /* the next one */
+    const char *p;         /* only between layouts */
     const char *end;       /* of the packet, or of its copied tail */
     const char *limit;     /* up to here a step may begin */
     const char *tail;      /* the copy, when reading has come there; */
@@ -26,53 +30,48 @@ struct match {
 
 /* ---- scanning: what follows the value at p; NULL: none, or with care ---- */
 
-/* Take over the shape of the number at p, behind the sign. false: none, or
- * another than shapes can say. An exponent is taken for what follows the number,
- * where no literal fits. */
-static __attribute__((noinline)) bool learn_shape(struct shape *shape, const char *p)
+/* The shape of the number at p, behind the sign; NULL: none, or another than
+ * shapes can say. An exponent is taken for what follows the number, where no
+ * literal fits. */
+static inline ALWAYS const struct shape *find_shape(const struct shapes *shapes, const char *p)
 {
-    static const uint32_t scales[] = {1,      10,      100,      1000,     10000,
-                                      100000, 1000000, 10000000, 100000000};
     uint32_t others = block_not_digits(p) | 1u << BLOCK;
     unsigned whole = (unsigned)__builtin_ctz(others);
-    unsigned len = whole;
-    if (whole < BLOCK && p[whole] == '.')
-        len = (unsigned)__builtin_ctz((others & (others - 1)) | 1u << BLOCK);
-    unsigned places = len == whole ? 0 : len - whole - 1;
-    if (whole == 0 || len >= BLOCK || (len > whole && places == 0) || (*p == '0' && whole > 1))
-        return false;
-    if (whole + places > 8 && places > 0 && (whole > 8 || places > 8))
-        return false;
-    *shape = (struct shape){
-        .mask = (2u << len) - 1,
-        .bits = 1u << whole | 1u << len,
-        .len = (uint8_t)len,
-        .whole = (uint8_t)whole,
-        .places = (uint8_t)places,
-        .point_mask = places > 0 ? 0xFF : 0,
-        .forbidden = whole > 1 ? '0' : '\0',
-        .scale = scales[places > 0  ? places
-                        : whole > 8 ? whole - 8
-                                    : 0],
-        .whole_mask = whole < 8 && places > 0 ? (UINT64_C(1) << 8 * whole) - 1 : UINT64_MAX,
-        .power = decimal_powers[places],
-    };
-    return true;
+    if (whole == 0 || whole == BLOCK)
+        return NULL;
+    if (p[whole] != '.')
+        return &shapes->table[whole][0];
+    unsigned places = (unsigned)__builtin_ctz((others & (others - 1)) | 1u << BLOCK) - whole - 1;
+    return places == 0 ? NULL : &shapes->table[whole][places];
 }
 
-/* Is the number behind the sign of that shape? Then all places where something
- * must stand are as they were, and *p is a digit. */
+/* Is the number behind the sign of that shape? Then *p is a digit. */
 static inline ALWAYS bool has_shape(const struct shape *shape, const char *p)
 {
     bool is_same = (block_not_digits(p) & shape->mask) == shape->bits;
-    bool is_odd = ((p[shape->whole] ^ '.') & shape->point_mask) != 0 || *p == shape->forbidden;
-    return __builtin_expect(is_same && !is_odd && shape->len != 0, 1);
+    bool has_point = p[shape->whole] == '.';
+    return is_same && has_point == shape->has_point && *p != shape->forbidden;
+}
+
+/* The shape of the number behind the sign: the step's, or one that the step
+ * takes over. NULL: with care. */
+static inline ALWAYS const struct shape *guess_shape(const struct match *match, struct step *step,
+                                                     const char *p)
+{
+    const struct shape *shape = step->shape;
+    if (__builtin_expect(has_shape(shape, p), 1))
+        return shape;
+    shape = find_shape(match->shapes, p);
+    if (shape == NULL || !has_shape(shape, p))
+        return NULL;
+    step->shape = shape;
+    return shape;
 }
 
 /* The digits of a number that has the shape, without the point: fits 64 bits. */
 static inline ALWAYS uint64_t read_digits(const struct shape *shape, const char *p)
 {
-    unsigned count = shape->whole + shape->places;
+    unsigned count = shape->count;
     if (__builtin_expect(count <= 8, 1)) {
         uint64_t word = word_load(p) & shape->whole_mask;
         word |= word_load(p + 1) & ~shape->whole_mask;
@@ -187,18 +186,16 @@ static __attribute__((noinline)) const char *match_carefully(struct match *match
 static inline ALWAYS const char *match_signal(struct match *match, struct step *step, const char *p)
 {
     const char *first = p + (*p == '-');
-    const char *next;
-    enum signal_type type;
-    if (has_shape(&step->shape, first)) {
-        next = first + step->shape.len;
+    const struct shape *shape = guess_shape(match, step, first);
+    if (shape != NULL) {
+        const char *next = first + shape->len;
         put_signal(match, p, next, SIGNAL_NUMBER);
         return next;
     }
-    next = skip_scalar(match, p, &type);
+    enum signal_type type;
+    const char *next = skip_scalar(match, p, &type);
     if (next == NULL)
         return NULL;
-    if (type == SIGNAL_NUMBER)
-        (void)learn_shape(&step->shape, first);
     put_signal(match, p, next, type);
     return end_by_guess(step, p, next);
 }
@@ -208,8 +205,8 @@ static inline ALWAYS const char *match_double(struct match *match, struct step *
     const uint64_t exact_max = UINT64_C(1) << 53;
     bool is_negative = *p == '-';
     const char *first = p + is_negative;
-    const struct shape *shape = &step->shape;
-    if (!has_shape(shape, first) && !learn_shape(&step->shape, first))
+    const struct shape *shape = guess_shape(match, step, first);
+    if (__builtin_expect(shape == NULL, 0))
         return match_carefully(match, step, p);
     uint64_t digits = read_digits(shape, first);
     if (__builtin_expect(digits > exact_max, 0))
@@ -257,11 +254,69 @@ static inline ALWAYS const char *match_vehicle(struct match *match, struct step 
     return next;
 }
 
+/* What the slot makes of a plain text. */
+static bool take_text(struct match *match, enum slot_kind kind, struct bytes text)
+{
+    struct packet *packet = match->packet;
+    const struct dialect *dialect;
+    switch (kind) {
+    case SLOT_TIME:
+        packet->fields |= PACKET_HAS_TIME;
+        return slot_time_from_text(text, &packet->time_ms);
+    case SLOT_RECEIVED:
+        match->filling->has_received = true;
+        return text_to_time_ns(text, &packet->received_ns);
+    case SLOT_IDENTITY:
+        match->filling->has_identity = true;
+        return text_to_hex_bytes(text, packet->identity.bytes, PACKET_IDENTITY_LEN);
+    case SLOT_TYPE:
+        packet->type = text;
+        return true;
+    case SLOT_ID:
+        packet->id = text;
+        return true;
+    case SLOT_CATEGORY:
+        packet->category = text;
+        return true;
+    case SLOT_DIALECT:
+        dialect = dialect_by_name(text);
+        packet->dialect = dialect == NULL ? DIALECT_NONE : dialect->id;
+        return dialect != NULL;
+    case SLOT_SKIP:
+    case SLOT_SIGNAL:
+    case SLOT_VEHICLE:
+    case SLOT_SEQ:
+    case SLOT_EPOCH:
+    case SLOT_LAT:
+    case SLOT_LON:
+    case SLOT_SPEED:
+    case SLOT_HEADING:
+    case SLOT_ALTITUDE:
+    case SLOT_ACCURACY:
+    case SLOT_OBJECT:
+    case SLOT_FLAG:
+        break;
+    }
+    return false;
+}
+
+static const char *match_text(struct match *match, struct step *step, const char *p)
+{
+    bool is_plain = false;
+    const char *next = *p == '"' ? skip_string(match, p, &is_plain) : NULL;
+    if (next == NULL || !is_plain)
+        return match_carefully(match, step, p);
+    next = end_by_guess(step, p, next);
+    put_content(match, step, p, next);
+    struct bytes text = bytes_of(p + 1, (size_t)(next - p) - 2);
+    return take_text(match, step->slot.kind, text) ? next : NULL;
+}
+
 static inline ALWAYS const char *match_time(struct match *match, struct step *step, const char *p)
 {
-    const struct shape *shape = &step->shape;
-    if (*p == '-' || (!has_shape(shape, p) && !learn_shape(&step->shape, p)))
-        return match_carefully(match, step, p);
+    const struct shape *shape = guess_shape(match, step, p);
+    if (shape == NULL)
+        return match_text(match, step, p);
     struct decimal decimal = {
         .digits = read_digits(shape, p),
         .exp10 = -(int32_t)shape->places,
@@ -324,6 +379,8 @@ static inline ALWAYS const char *match_value(struct match *match, struct step *s
         return match_vehicle(match, step, p);
     case STEP_TIME:
         return match_time(match, step, p);
+    case STEP_TEXT:
+        return match_text(match, step, p);
     case STEP_SCALAR:
         return match_carefully(match, step, p);
     case STEP_EMPTY:
@@ -343,32 +400,58 @@ static inline ALWAYS const char *match_value(struct match *match, struct step *s
     __builtin_unreachable();
 }
 
-static inline ALWAYS bool match_steps(struct layout_cache *cache, struct layout *layout,
-                                      struct filling *filling, struct bytes text)
+enum outcome { MATCH_WHOLE, MATCH_OTHER_LITERAL, MATCH_NO };
+
+/* From step `at` and match->p on. MATCH_OTHER_LITERAL: up to *at, where another
+ * literal stands at match->p; nothing but what these steps fill is filled. */
+static inline ALWAYS enum outcome match_steps(struct layout_cache *cache, struct layout *layout,
+                                              struct match *match, size_t *at)
 {
-    const char *p = text.ptr;
+    const char *p = match->p;
+    for (struct step *step = layout->steps + *at;; step++) {
+        if (__builtin_expect(p > match->limit, 0))
+            p = enter_tail(match, cache->tail, p);
+        bool is_same = block_equal(p, step->block, step->block_mask);
+        const char *value = p + step->len;
+        if (__builtin_expect(is_same && step->kind == STEP_END, 0) && value == match->end)
+            return MATCH_WHOLE;
+        if (__builtin_expect(!is_same || step->kind == STEP_END, 0)) {
+            match->p = p;
+            *at = (size_t)(step - layout->steps);
+            return MATCH_OTHER_LITERAL;
+        }
+        p = match_value(match, step, value);
+        if (p == NULL)
+            return MATCH_NO;
+    }
+}
+
+static void begin(struct match *match, struct layout_cache *cache, struct filling *filling,
+                  struct layout *layout, struct bytes text)
+{
     const char *end = text.ptr + text.len;
-    struct match match = {
+    *match = (struct match){
         .filling = filling,
         .packet = filling->packet,
+        .shapes = &cache->shapes,
         .signal = layout->signals,
+        .p = text.ptr,
         .end = end,
-        .limit = text.len < LAYOUT_MARGIN ? p : end - LAYOUT_MARGIN,
+        .limit = text.len < LAYOUT_MARGIN ? text.ptr : end - LAYOUT_MARGIN,
     };
     if (text.len < LAYOUT_MARGIN)
-        p = enter_tail(&match, cache->tail, p);
-    for (struct step *step = layout->steps;; step++) {
-        if (__builtin_expect(p > match.limit, 0))
-            p = enter_tail(&match, cache->tail, p);
-        if (!block_equal(p, step->block, step->block_mask))
-            return false;
-        p += step->len;
-        if (step->kind == STEP_END)
-            return p == match.end;
-        p = match_value(&match, step, p);
-        if (p == NULL)
-            return false;
+        match->p = enter_tail(match, cache->tail, text.ptr);
+}
+
+/* The first steps of both are the same and were matched: go on with the other. */
+static void change_layout(struct match *match, const struct layout *from, struct layout *to)
+{
+    size_t count = (size_t)(match->signal - from->signals);
+    for (size_t i = 0; i < count; i++) {
+        to->signals[i].raw = from->signals[i].raw;
+        to->signals[i].type = from->signals[i].type;
     }
+    match->signal = to->signals + count;
 }
 
 static void move_to_front(struct layout_cache *cache, size_t i)
@@ -381,17 +464,29 @@ static void move_to_front(struct layout_cache *cache, size_t i)
 bool layout_match(struct layout_cache *cache, struct bytes text, struct filling *filling,
                   enum packet_dialect *dialect)
 {
+    struct match match;
+    struct layout *last = NULL; /* the match is in its steps, before step `at` */
+    size_t at = 0;
     for (size_t i = 0; i < cache->count; i++) {
         struct layout *layout = cache->layouts[i];
-        if (match_steps(cache, layout, filling, text)) {
-            filling->signals = layout->signals;
-            filling->signal_count = layout->signal_count;
-            *dialect = layout->dialect;
+        if (last != NULL && cache->common[last->number][layout->number] >= at) {
+            change_layout(&match, last, layout);
+        } else {
             if (i > 0)
-                move_to_front(cache, i);
-            return true;
+                filling_reset(filling);
+            begin(&match, cache, filling, layout, text);
+            at = 0;
         }
-        filling_reset(filling);
+        enum outcome outcome = match_steps(cache, layout, &match, &at);
+        last = outcome == MATCH_OTHER_LITERAL ? layout : NULL;
+        if (outcome != MATCH_WHOLE)
+            continue;
+        filling->signals = layout->signals;
+        filling->signal_count = layout->signal_count;
+        *dialect = layout->dialect;
+        if (i > 0)
+            move_to_front(cache, i);
+        return true;
     }
     return false;
 }

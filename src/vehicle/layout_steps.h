@@ -19,6 +19,7 @@ enum step_kind {
     STEP_DOUBLE,
     STEP_VEHICLE,
     STEP_TIME,
+    STEP_TEXT,          /* a slot that mostly holds a string */
     STEP_SCALAR,        /* any other slot's value */
     STEP_EMPTY,         /* {} or []: the literals before it and its own */
     STEP_LITERAL,       /* nothing: the literal goes on in the next step */
@@ -27,18 +28,24 @@ enum step_kind {
     STEP_END,
 };
 
-/* How a number was written the last time: w digits, maybe a point and f digits,
- * 15 bytes at most. Numbers of one field mostly look alike; those that do are
- * read without finding out where they end. */
+/* How a number may be written: w digits, maybe a point and f digits, 15 bytes at
+ * most. Numbers of one field mostly look alike; one that looks like the last is
+ * read without finding out where it ends. */
 struct shape {
-    uint32_t mask, bits; /* of the block behind the sign: the digits and what ends them */
-    uint8_t len;         /* bytes without the sign; 0: no number yet */
-    uint8_t whole, places;
-    uint8_t point_mask;  /* 0xFF: a point stands behind the whole digits */
+    uint32_t mask, bits; /* of the block behind the sign: what are no digits there */
+    uint8_t len;         /* bytes without the sign */
+    uint8_t whole, places, count;
+    bool has_point;
     char forbidden;      /* '0' where that would be a leading zero */
     uint32_t scale;      /* for more than 8 digits: what lifts the first word's */
     uint64_t whole_mask; /* the bytes before the point, to close the gap it leaves */
     double power;        /* 10^places */
+};
+
+/* All of them, by whole digits and places; those that can't be read have mask 0
+ * and bits 1, which nothing fits. */
+struct shapes {
+    struct shape table[BLOCK][BLOCK];
 };
 
 /* A literal of at most 16 bytes and what stands behind it. */
@@ -52,11 +59,12 @@ struct step {
     uint16_t double_at;
     uint16_t empty_len; /* STEP_EMPTY */
     struct slot slot;
-    struct shape shape;
-    struct bytes path; /* the signal's */
+    const struct shape *shape; /* the last number's */
+    struct bytes path;         /* the signal's */
 };
 
 struct layout {
+    size_t number; /* among all of the cache, the draft included */
     enum packet_dialect dialect;
     size_t step_count;
     size_t signal_count;
@@ -70,7 +78,11 @@ struct layout_cache {
     struct layout *layouts[LAYOUTS_MAX]; /* the latest used first */
     size_t count;
     struct layout *draft;
+    /* How many first steps two layouts, by number, have in common: when the later
+     * literal of one does not fit, matching goes on with another from there. */
+    uint8_t common[LAYOUTS_MAX + 1][LAYOUTS_MAX + 1];
     uint64_t seen[LAYOUTS_SEEN_MAX];
     size_t next_seen;
+    struct shapes shapes;
     char tail[2 * LAYOUT_MARGIN]; /* the packet's end, with zeros behind it */
 };

@@ -40,6 +40,7 @@ void filling_reset(struct filling *filling)
     packet->type = bytes_of("", 0);
     packet->id = bytes_of("", 0);
     packet->category = bytes_of("", 0);
+    packet->dialect = DIALECT_NONE;
     packet->flag_count = 0;
 }
 
@@ -237,6 +238,11 @@ bool slot_time_from_decimal_any(const struct decimal *decimal, int64_t *time_ms)
     if (decimal->is_negative)
         *time_ms = -*time_ms - is_cut;
     return *time_ms >= TIME_MIN_MS;
+}
+
+bool slot_time_from_text(struct bytes text, int64_t *time_ms)
+{
+    return text_to_time_ms(text, time_ms) && *time_ms >= TIME_MIN_MS && *time_ms <= TIME_MAX_MS;
 }
 
 static bool fill_time(struct filling *filling, const struct signal *value, struct reject *reject)

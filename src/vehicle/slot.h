@@ -81,6 +81,9 @@ static inline bool slot_time_from_decimal(const struct decimal *decimal, int64_t
     return true;
 }
 
+/* The same of a text (RFC 3339). */
+bool slot_time_from_text(struct bytes text, int64_t *time_ms);
+
 /* order64 of an event time: sorts before 1970 too. */
 static inline uint64_t slot_order_from_time(int64_t time_ms)
 {
