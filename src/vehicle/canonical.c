@@ -24,25 +24,47 @@ static inline void put(struct buf *out, const void *ptr, size_t len)
 
 #define PUT_LITERAL(out, literal) put(out, "" literal, sizeof(literal) - 1)
 
-/* Copied first and looked at then: behind the copy there is room to read whole
- * blocks, behind the text maybe not. */
+static inline bool is_plain_word(uint64_t word)
+{
+    return (word_below(word, 0x20) | word_equal(word, '"') | word_equal(word, '\\') |
+            word_equal(word, 0x7F) | (word & WORD_REPEAT(0x80))) == 0;
+}
+
+/* Copy a text that needs no escapes; false: it does. The last word or block may
+ * overlap the one before. */
+static bool copy_plain(char *out, struct bytes text)
+{
+    const char *p = text.ptr;
+    size_t len = text.len;
+    if (len >= BLOCK) {
+        for (size_t i = 0; i + BLOCK <= len; i += BLOCK)
+            if (block_not_plain(p + i) != 0)
+                return false;
+        memcpy(out, p, len);
+        return block_not_plain(p + len - BLOCK) == 0;
+    }
+    if (len >= 8) {
+        uint64_t first = word_load(p), last = word_load(p + len - 8);
+        word_store(out, first);
+        word_store(out + len - 8, last);
+        return is_plain_word(first) && is_plain_word(last);
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (p[i] < 0x20 || p[i] == 0x7F || p[i] == '"' || p[i] == '\\')
+            return false;
+        out[i] = p[i];
+    }
+    return true;
+}
+
 static void put_string(struct buf *out, struct bytes text)
 {
-    if (out->cap - out->len < text.len + BLOCK + 2) {
+    if (out->cap - out->len < text.len + 2 || !copy_plain(out->ptr + out->len + 1, text)) {
         buf_append_json(out, text);
         return;
     }
-    char *copy = out->ptr + out->len + 1;
-    memcpy(copy, text.ptr, text.len);
-    for (size_t i = 0; i < text.len; i += BLOCK) {
-        uint32_t mask = text.len - i < BLOCK ? (1u << (text.len - i)) - 1 : 0xFFFF;
-        if ((block_not_plain(copy + i) & mask) != 0) {
-            buf_append_json(out, text);
-            return;
-        }
-    }
-    copy[-1] = '"';
-    copy[text.len] = '"';
+    out->ptr[out->len] = '"';
+    out->ptr[out->len + text.len + 1] = '"';
     out->len += text.len + 2;
 }
 
