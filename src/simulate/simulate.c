@@ -115,7 +115,7 @@ static struct traffic_options traffic_options(const struct simulation *simulatio
 
 static int make_player(struct simulation *simulation, uint32_t i, struct error *err)
 {
-    char name[16];
+    char name[24];
     snprintf(name, sizeof name, "fleet %u", i);
     simulation->stats[i] = stats_new();
     if (simulation->stats[i] == NULL)
