@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "simulate/arguments.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/text.h"
 
 int argument_count(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *out,
@@ -54,6 +57,16 @@ int argument_box(const char *name, const char *text, double out[4], struct error
                              text);
         start += len + 1;
     }
+    return 0;
+}
+
+int argument_target(const char *url, struct client_target *target, struct error *err)
+{
+    if (client_target_resolve(target, url, err) != 0)
+        return -1;
+    if (strcmp(target->path, "/") == 0)
+        snprintf(target->path, sizeof target->path, "%s",
+                 target->is_websocket ? "/ws" : "/packets");
     return 0;
 }
 

@@ -118,12 +118,16 @@ static void on_timer(void *context)
         print_line(crew, crew->is_tty ? "" : "\n");
 }
 
+static void stop_players(struct crew *crew, int64_t grace_ns)
+{
+    for (uint32_t i = 0; i < crew->options->count; i++)
+        player_stop(crew->options->players[i], grace_ns);
+}
+
 static void on_signal(void *context, int number)
 {
-    struct crew *crew = context;
     (void)number;
-    for (uint32_t i = 0; i < crew->options->count; i++)
-        player_stop(crew->options->players[i], STOP_GRACE_NS);
+    stop_players(context, STOP_GRACE_NS);
 }
 
 static void on_player_ended(void *context)
@@ -191,8 +195,8 @@ static int play(struct crew *crew, struct error *err)
     int result = watch_signals(crew, err);
     if (result == 0)
         result = start_players(crew, err);
-    if (result != 0) /* those that did start */
-        on_signal(crew, 0), on_signal(crew, 0);
+    if (result != 0)
+        stop_players(crew, 0); /* those that did start */
     crew->timer = loop_timer_new(crew->loop, on_timer, crew);
     loop_timer_start(crew->timer, every_ns, every_ns);
     if (crew->playing > 0)

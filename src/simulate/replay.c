@@ -161,7 +161,7 @@ static int prepare(struct replay *replay, struct error *err)
 {
     const struct replay_options *options = replay->options;
     struct client_target target;
-    if (client_target_resolve(&target, options->url, err) != 0)
+    if (argument_target(options->url, &target, err) != 0)
         return -1;
     if (options->connections + FILES_BESIDE > crew_raise_file_limit())
         return error_set(err, ERROR_USAGE,

@@ -3,60 +3,22 @@
  *
  *   waiting -> connecting -> open -> waiting …     (back-off in between)
  *
- * While open, pump() sends the window's unsent packets in order; acks pop them
+ * While open, link_pump() sends the window's unsent packets in order; acks pop them
  * from its front. When the connection is lost the window is rewound: all in it is
  * unsent again and numbers restart at 1. A packet leaves the window only by an ack
  * (or, without acks, by being written). HTTP: one request at a time, which holds
  * all the sent packets of the window; the response settles them. */
-#include "simulate/sender.h"
+#include "simulate/sender_private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/list.h"
 #include "base/must.h"
-#include "base/random.h"
-#include "base/text.h"
-#include "simulate/window.h"
 
 enum {
     CONNECTING_MAX = 128, /* at once: more would overflow a server's backlog */
     MESSAGE_BYTES_MAX = 512 * 1024,
     BACKOFF_DOUBLINGS_MAX = 20,
-    RETRY_AFTER_MAX_S = 60,
-};
-
-struct link {
-    struct sender *sender;
-    struct client *client; /* NULL while waiting */
-    struct window window;
-    struct loop_timer *retry; /* made when first needed */
-    struct list queue_node;   /* in sender->queue */
-    uint32_t index;
-    uint32_t attempts; /* failed in a row */
-    bool is_open;
-    bool was_open;    /* at least once */
-    bool is_pausing;  /* HTTP: the server asked to wait */
-    bool was_refused; /* push said full: on_room is owed */
-};
-
-struct sender {
-    struct loop *loop;
-    struct sender_options options;
-    sender_room_fn on_room;
-    void *context;
-    struct stats *stats;
-    struct client_pool *pool;
-    struct reply_reader *reader;
-    struct random_source random;
-    struct list queue; /* links whose turn to connect comes */
-    uint32_t connecting;
-    bool is_finishing;
-    bool is_closing;
-    struct buf message; /* the one being made */
-    struct buf notes;   /* of the acks being read */
-    struct link links[];
 };
 
 void sender_options_defaults(struct sender_options *options)
@@ -84,19 +46,6 @@ static void enqueue(struct link *link)
     connect_queued(link->sender);
 }
 
-/* Only from an event's own callback: on_room may push, and push must not meet
- * itself. */
-static void offer_room(struct link *link)
-{
-    bool is_roomy = link->window.count <= link->window.packets_max / 2;
-    if (!link->was_refused || !is_roomy)
-        return;
-    link->was_refused = false;
-    link->sender->on_room(link->sender->context, link->index);
-}
-
-static void pump(struct link *link);
-
 static void on_retry(void *context)
 {
     struct link *link = context;
@@ -104,10 +53,10 @@ static void on_retry(void *context)
     if (link->client == NULL)
         enqueue(link);
     else
-        pump(link);
+        link_pump(link);
 }
 
-static void retry_after(struct link *link, int64_t after_ns)
+void link_retry_after(struct link *link, int64_t after_ns)
 {
     if (link->retry == NULL)
         link->retry = loop_timer_new(link->sender->loop, on_retry, link);
@@ -116,7 +65,7 @@ static void retry_after(struct link *link, int64_t after_ns)
 
 /* Full jitter: anything between nothing and the doubled limit, so that a
  * thousand cars that lost the same server do not come back together. */
-static int64_t backoff_ns(struct link *link)
+int64_t link_backoff_ns(struct link *link)
 {
     const struct sender_options *options = &link->sender->options;
     uint32_t doublings =
@@ -131,7 +80,7 @@ static int64_t backoff_ns(struct link *link)
 static void back_off(struct link *link, const struct error *why)
 {
     stats_set_trouble(link->sender->stats, why->text);
-    retry_after(link, backoff_ns(link));
+    link_retry_after(link, link_backoff_ns(link));
 }
 
 static void connect_queued(struct sender *sender)
@@ -163,8 +112,8 @@ static void on_open(void *context, struct client *client)
     if (!sender->options.wants_acks)
         link->attempts = 0;
     window_rewind(&link->window);
-    pump(link);
-    offer_room(link);
+    link_pump(link);
+    link_offer_room(link);
     connect_queued(sender);
 }
 
@@ -261,7 +210,7 @@ static enum client_verdict send_message(struct link *link, struct bytes message)
                        message);
 }
 
-static void pump(struct link *link)
+void link_pump(struct link *link)
 {
     size_t count;
     while (link->is_open && !link->is_pausing && (count = next_count(link)) > 0) {
@@ -277,152 +226,16 @@ static void on_writable(void *context, struct client *client)
 {
     (void)context;
     struct link *link = client_user(client);
-    pump(link);
-    offer_room(link);
-}
-
-/* ---- being answered ---- */
-
-/* The oldest packet of the window is durable or rejected. */
-static void settle(struct link *link, int64_t now_ns)
-{
-    struct sender *sender = link->sender;
-    const struct window_entry *entry = window_at(&link->window, 0);
-    counter_set(&sender->stats->unsettled, sender->stats->unsettled - 1);
-    if (entry->reason != 0) {
-        counter_add(&sender->stats->rejected[entry->reason], 1);
-    } else {
-        counter_add(&sender->stats->acked, 1);
-        histogram_add(&sender->stats->latency, now_ns - entry->intended_ns);
-        if (sender->options.ack_log != NULL)
-            buf_append_bytes(&sender->notes, window_note(&link->window, entry));
-    }
-    window_pop(&link->window);
-}
-
-static void settle_up_to(struct link *link, uint64_t number)
-{
-    struct sender *sender = link->sender;
-    int64_t now_ns = clock_monotonic_ns();
-    link->attempts = 0;
-    while (link->window.sent > 0 && link->window.first_number <= number)
-        settle(link, now_ns);
-    if (sender->notes.len > 0)
-        ack_log_append(sender->options.ack_log, buf_bytes(&sender->notes));
-    buf_clear(&sender->notes);
-}
-
-static void mark_rejected(struct link *link, const struct reply *reply)
-{
-    struct window_entry *entry = window_by_number(&link->window, reply->number);
-    if (entry == NULL) {
-        client_abort(link->client, "the server rejected a packet that was not sent");
-        return;
-    }
-    entry->reason = reply->reason;
-    stats_set_example(link->sender->stats, reply->reason, reply->detail);
-}
-
-static void on_message(void *context, struct client *client, struct bytes message)
-{
-    struct sender *sender = context;
-    struct link *link = client_user(client);
-    struct reply reply;
-    switch (reply_read_message(sender->reader, message, &reply)) {
-    case REPLY_ACK:
-        if (reply.number >= link->window.first_number + link->window.sent) {
-            client_abort(client, "the server acked a packet that was not sent");
-            return;
-        }
-        settle_up_to(link, reply.number);
-        offer_room(link);
-        pump(link);
-        break;
-    case REPLY_REJECT:
-        mark_rejected(link, &reply);
-        break;
-    case REPLY_OTHER:
-        break;
-    }
-}
-
-/* ---- HTTP ---- */
-
-static void on_listed_reject(void *context, const struct reply *reply)
-{
-    struct link *link = context;
-    if (reply->number >= link->window.sent)
-        return; /* the totals won't agree either */
-    window_at(&link->window, (size_t)reply->number)->reason = reply->reason;
-    stats_set_example(link->sender->stats, reply->reason, reply->detail);
-}
-
-/* The whole request was refused for what it says. */
-static void reject_all(struct link *link, struct bytes body)
-{
-    for (size_t i = 0; i < link->window.sent; i++)
-        window_at(&link->window, i)->reason = REPLY_REASON_OTHER;
-    stats_set_example(link->sender->stats, REPLY_REASON_OTHER, body);
-}
-
-static int64_t asked_pause_ns(struct link *link, const struct http1_response *response)
-{
-    struct bytes value;
-    uint64_t seconds;
-    if (!http1_find_header(response->headers, response->header_count, "retry-after", &value) ||
-        !text_to_u64(value, &seconds))
-        return backoff_ns(link);
-    if (seconds > RETRY_AFTER_MAX_S)
-        seconds = RETRY_AFTER_MAX_S;
-    /* A second more at most, at random: not all at once. */
-    return (int64_t)seconds * NS_PER_S + random_below(&link->sender->random, 1000) * NS_PER_MS;
-}
-
-static bool is_settled_by(struct link *link, const struct http1_response *response,
-                          struct bytes body)
-{
-    struct reply_totals totals;
-    if (response->status != 200 && response->status != 400 && response->status != 413 &&
-        response->status != 415)
-        return false;
-    if (!reply_read_body(link->sender->reader, body, &totals, on_listed_reject, link)) {
-        if (response->status == 200)
-            return false;
-        reject_all(link, body);
-        return true;
-    }
-    return totals.accepted + totals.duplicate + totals.rejected == link->window.sent;
-}
-
-static void on_response(void *context, struct client *client, const struct http1_response *response,
-                        struct bytes body)
-{
-    (void)context;
-    struct link *link = client_user(client);
-    if (is_settled_by(link, response, body)) {
-        settle_up_to(link, link->window.first_number + link->window.sent - 1);
-        offer_room(link);
-    } else if (response->status == 503 || response->status == 429) {
-        window_rewind(&link->window);
-        link->is_pausing = true;
-        retry_after(link, asked_pause_ns(link, response));
-        stats_set_trouble(link->sender->stats, "the server is busy (503 or 429)");
-    } else {
-        char why[96];
-        snprintf(why, sizeof why, "the server answered %u %s", response->status,
-                 http1_reason(response->status));
-        client_abort(client, why);
-        return;
-    }
-    pump(link);
+    link_pump(link);
+    link_offer_room(link);
 }
 
 /* ---- the whole ---- */
 
 static const struct client_handler client_handler = {
     .on_open = on_open,
-    .on_message = on_message,
-    .on_response = on_response,
+    .on_message = link_on_message,
+    .on_response = link_on_response,
     .on_writable = on_writable,
     .on_close = on_close,
 };
@@ -492,7 +305,7 @@ bool sender_has_room(struct sender *sender, uint32_t link_index, size_t bytes)
         return true;
     if (!link->was_refused) {
         link->was_refused = true;
-        pump(link); /* a window full of less than a batch must not wait for more */
+        link_pump(link); /* a window full of less than a batch must not wait for more */
     }
     return false;
 }
@@ -507,7 +320,7 @@ bool sender_push(struct sender *sender, uint32_t link_index, struct bytes packet
         return false;
     counter_add(&sender->stats->taken, 1);
     counter_add(&sender->stats->unsettled, 1);
-    pump(link);
+    link_pump(link);
     return true;
 }
 
@@ -515,7 +328,7 @@ void sender_finish(struct sender *sender)
 {
     sender->is_finishing = true;
     for (uint32_t i = 0; i < sender->options.links; i++)
-        pump(&sender->links[i]);
+        link_pump(&sender->links[i]);
 }
 
 void sender_close(struct sender *sender)

@@ -171,7 +171,7 @@ static int clean_up(struct simulation *simulation, struct error *err)
 int simulate_run(const struct simulate_options *options, struct error *err)
 {
     struct simulation simulation = {.options = options};
-    if (client_target_resolve(&simulation.target, options->url, err) != 0 ||
+    if (argument_target(options->url, &simulation.target, err) != 0 ||
         choose_connections(&simulation, err) != 0)
         return -1;
     int result = prepare(&simulation, err);

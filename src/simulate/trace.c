@@ -119,14 +119,13 @@ static void describe(struct trace *trace, const struct columns_packet *known,
 /* ---- CSV ---- */
 
 static enum trace_step take_record(struct trace *trace, enum csv_step step,
-                                   struct trace_packet *packet, struct error *err)
+                                   struct trace_packet *packet)
 {
     trace->line_number = trace->csv.line;
     if (step == CSV_BAD)
         return complain(trace, trace->csv.problem);
     struct columns_packet known;
     const char *why = columns_convert(trace->columns, &trace->csv, &trace->line, &known);
-    (void)err;
     if (why != NULL)
         return complain(trace, why);
     packet->packet = buf_bytes(&trace->line);
@@ -140,7 +139,7 @@ static enum trace_step take_csv(struct trace *trace, struct bytes *in, struct tr
     enum csv_step step;
     while ((step = in == NULL ? csv_finish(&trace->csv) : csv_next(&trace->csv, in)) != CSV_MORE) {
         if (trace->columns != NULL)
-            return take_record(trace, step, packet, err);
+            return take_record(trace, step, packet);
         trace->line_number = trace->csv.line;
         if (step == CSV_BAD) {
             error_set(err, ERROR_CORRUPT, "line %llu: %s", (unsigned long long)trace->csv.line,
