@@ -541,7 +541,7 @@ static void parse(int argc, char **argv, unsigned long *states, uint64_t *seed)
 int main(int argc, char **argv)
 {
     static struct trace trace;
-    unsigned long states = 3000;
+    unsigned long states = getenv("MOTORCADE_SOAK") == NULL ? 12000 : 50000;
     uint64_t seed = 20260520;
     parse(argc, argv, &states, &seed);
     log_configure((enum log_level)(LOG_ERROR + 1), LOG_LOGFMT); /* recovery would tell each time */
