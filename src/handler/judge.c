@@ -79,25 +79,26 @@ static void finish(struct judge *judge, const struct consumed *in, const struct 
 }
 
 static void dead_letter(struct judge *judge, const struct ruleset *ruleset,
-                        const struct consumed *in, const char *topic, struct mc *mc,
+                        const struct consumed *in, const char *topic, const struct mc *origin,
                         enum reason reason, const char *detail, struct judgement *out)
 {
-    mc->ruleset_hash = ruleset_hash(ruleset);
-    mc->is_dead_letter = true;
-    mc->reason = reason;
-    mc->source_topic = bytes_from_text(topic);
-    mc->source_partition = in->partition;
-    mc->source_offset = in->offset;
-    mc->first_seen_ns = mc->received_ns; /* no clock of ours: a repeat is equal */
-    mc->detail = bytes_from_text(detail);
+    struct mc mc = *origin;
+    mc.ruleset_hash = ruleset_hash(ruleset);
+    mc.is_dead_letter = true;
+    mc.reason = reason;
+    mc.source_topic = bytes_from_text(topic);
+    mc.source_partition = in->partition;
+    mc.source_offset = in->offset;
+    mc.first_seen_ns = mc.received_ns; /* no clock of ours: a repeat is equal */
+    mc.detail = bytes_from_text(detail);
     out->verdict = VERDICT_DEAD_LETTER;
     out->category = ruleset_category_count(ruleset);
     out->reason = reason;
-    finish(judge, in, mc, in->record.value, &out->record);
+    finish(judge, in, &mc, in->record.value, &out->record);
 }
 
 static void undecodable(struct judge *judge, const struct ruleset *ruleset,
-                        const struct consumed *in, const char *topic, struct mc *mc,
+                        const struct consumed *in, const char *topic, const struct mc *mc,
                         const struct reject *reject, struct judgement *out)
 {
     char detail[200];
