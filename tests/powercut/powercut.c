@@ -515,9 +515,10 @@ static bool is_noticed(enum disk_fault fault, const char *name, uint64_t seed)
 
 static bool test_itself(uint64_t seed)
 {
-    return is_noticed(DISK_LOSES_DATA_SYNCS, "syncs of the data log", seed) &
-           is_noticed(DISK_LOSES_DEAD_SYNCS, "syncs of the dead-letter log", seed) &
-           is_noticed(DISK_LOSES_DIR_SYNCS, "syncs of the folder", seed);
+    bool data = is_noticed(DISK_LOSES_DATA_SYNCS, "syncs of the data log", seed);
+    bool dead = is_noticed(DISK_LOSES_DEAD_SYNCS, "syncs of the dead-letter log", seed);
+    bool folder = is_noticed(DISK_LOSES_DIR_SYNCS, "syncs of the folder", seed);
+    return data && dead && folder;
 }
 
 static unsigned count_unlinks(const struct memory_disk *disk)
