@@ -451,6 +451,7 @@ static bool read_own_time(struct bytes text, int64_t *time_s, unsigned *ns)
     if (month_of_year < 1 || month_of_year > 12 || day_of_month < 1 || day_of_month > 28 ||
         hour > 23 || minute > 59 || s > 59 || word_count_digits(word) < head || last > 9)
         return false;
+    /* cppcheck-suppress arrayIndexOutOfBounds ; there is at least one decimal */
     *ns = (unsigned)word_parse_digits(word, head) * scales[9 - head] + last;
     *time_s =
         days_from_civil(pair_at(year, 0) * 100 + pair_at(year, 2), month_of_year, day_of_month) *

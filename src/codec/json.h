@@ -33,9 +33,10 @@ enum json_event {
 };
 
 struct json_token {
-    struct bytes raw; /* as written: strings and keys with their quotes; containers: the bracket */
-    struct bytes
-        text;         /* JSON_KEY: what the key says, unescaped, valid until the next start */
+    /* As written: strings and keys with their quotes; containers: the bracket. */
+    struct bytes raw;
+    /* JSON_KEY: what the key says, unescaped, valid until the next start. */
+    struct bytes text;
     bool has_escapes; /* JSON_KEY, JSON_STRING */
 };
 

@@ -2,6 +2,7 @@
 /* The Prometheus text format, version 0.0.4:
  * https://prometheus.io/docs/instrumenting/exposition_formats/ */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -144,16 +145,32 @@ int metrics_print_prometheus(struct buf *out)
     return out->has_failed ? -1 : 0;
 }
 
+/* The label, and its values where metrics.def has them. */
+static void print_reference_label(struct buf *out, enum metric id)
+{
+    const struct metric_info *info = &metric_infos[id];
+    if (info->label == NULL)
+        return;
+    if (metric_is_series(id)) {
+        buf_append_text(out, "(made at run time)");
+        return;
+    }
+    buf_append_text(out, info->label);
+    bool is_listed = strcmp(info->values, "@") != 0;
+    for (unsigned i = 0; is_listed && i < metrics_label_count(id); i++) {
+        struct bytes value = metric_label_value(id, i);
+        buf_printf(out, "%s`%.*s`", i == 0 ? ": " : ", ", (int)value.len, value.ptr);
+    }
+}
+
 int metrics_print_reference(struct buf *out)
 {
     buf_append_text(out, "| metric | type | labels | meaning |\n|---|---|---|---|\n");
     for (enum metric id = 0; id < METRIC_COUNT; id++) {
         const struct metric_info *info = &metric_infos[id];
-        const char *label = info->label == NULL ? "" : info->label;
-        if (metric_is_series(id))
-            label = "(at run time)";
-        buf_printf(out, "| `" PREFIX "%s` | %s | %s | %s |\n", info->name, type_name(info->type),
-                   label, info->help);
+        buf_printf(out, "| `" PREFIX "%s` | %s | ", info->name, type_name(info->type));
+        print_reference_label(out, id);
+        buf_printf(out, " | %s |\n", info->help);
     }
     return out->has_failed ? -1 : 0;
 }
