@@ -92,3 +92,34 @@ static inline bool block_equal(const char *p, const char *other, uint32_t mask)
     return ((block_gather(head) | block_gather(tail) << 8) & mask) == 0;
 #endif
 }
+
+/* Sixteen hex digits, any case, into eight bytes; false: one of them is none. */
+static inline bool block_read_hex(const char *p, unsigned char *out)
+{
+#ifdef __SSE2__
+    __m128i text = block_load(p);
+    __m128i digit = _mm_sub_epi8(text, _mm_set1_epi8('0'));
+    __m128i letter = _mm_sub_epi8(_mm_or_si128(text, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+    __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+    __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(5)), letter);
+    __m128i value = _mm_or_si128(_mm_and_si128(digit, is_digit),
+                                 _mm_and_si128(_mm_add_epi8(letter, _mm_set1_epi8(10)), is_letter));
+    __m128i pairs = _mm_or_si128(_mm_slli_epi16(value, 4), _mm_srli_epi16(value, 8));
+    __m128i bytes = _mm_packus_epi16(_mm_and_si128(pairs, _mm_set1_epi16(0xFF)), pairs);
+    _mm_storel_epi64((__m128i *)(void *)out, bytes);
+    return block_bits(_mm_or_si128(is_digit, is_letter)) == 0xFFFF;
+#else
+    for (int i = 0; i < 8; i++) {
+        unsigned value = 0;
+        for (int j = 0; j < 2; j++) {
+            unsigned digit = (unsigned char)p[2 * i + j] - '0';
+            unsigned letter = ((unsigned char)p[2 * i + j] | 0x20u) - 'a';
+            if (digit > 9 && letter > 5)
+                return false;
+            value = value << 4 | (digit <= 9 ? digit : letter + 10);
+        }
+        out[i] = (unsigned char)value;
+    }
+    return true;
+#endif
+}

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/block.h"
 #include "base/clock.h"
 #include "base/decimal.h"
-#include "base/word.h"
 
 /* ---- integers ---- */
 
@@ -618,26 +618,6 @@ size_t text_from_hex(char *out, const void *ptr, size_t len)
     return 2 * len;
 }
 
-/* Eight hex digits into four bytes. */
-static bool read_hex_word(const char *in, unsigned char *out)
-{
-    uint64_t word = word_load(in);
-    uint64_t decimal = word ^ WORD_REPEAT('0');                       /* 0-9 when it is one */
-    uint64_t letter = (word | WORD_REPEAT(0x20)) ^ WORD_REPEAT(0x60); /* 1-6 */
-    uint64_t not_decimal = (decimal + WORD_REPEAT(0x76)) & WORD_REPEAT(0x80);
-    uint64_t not_letter = (letter + WORD_REPEAT(0x79)) | ~(letter + WORD_REPEAT(0x7F));
-    if (((word | (not_decimal & not_letter)) & WORD_REPEAT(0x80)) != 0)
-        return false;
-    uint64_t is_letter = not_decimal >> 7;
-    uint64_t value = (word & WORD_REPEAT(0x0F)) + 9 * is_letter;
-    value = (value << 4 | value >> 8) & UINT64_C(0x00FF00FF00FF00FF);
-    value = (value | value >> 8) & UINT64_C(0x0000FFFF0000FFFF);
-    uint32_t packed = (uint32_t)(value | value >> 16);
-    for (unsigned i = 0; i < 4; i++, packed >>= 8)
-        out[i] = (unsigned char)packed;
-    return true;
-}
-
 static int hex_digit(char c)
 {
     if (is_digit(c))
@@ -652,8 +632,8 @@ bool text_to_hex_bytes(struct bytes text, void *out, size_t out_len)
         return false;
     unsigned char *p = out;
     size_t i = 0;
-    for (; out_len - i >= 4; i += 4)
-        if (!read_hex_word(text.ptr + 2 * i, p + i))
+    for (; out_len - i >= BLOCK / 2; i += BLOCK / 2)
+        if (!block_read_hex(text.ptr + 2 * i, p + i))
             return false;
     for (; i < out_len; i++) {
         int high = hex_digit(text.ptr[2 * i]);

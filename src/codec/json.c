@@ -445,8 +445,9 @@ const char *json_skip_value(const char *p, const char *end, size_t *depth)
         switch (*p) {
         case '"':
             for (p++; p < end && *p != '"'; p++)
-                p += *p == '\\';
-            if (p >= end)
+                if (*p == '\\' && ++p == end)
+                    break;
+            if (p == end)
                 return NULL;
             break;
         case '{':
