@@ -128,6 +128,32 @@ static void on_end_signal(void *context, int number)
 
 /* ---- reload ---- */
 
+static bool is_read_already(const struct instance *instance, const char *topic)
+{
+    for (size_t i = 0; i < instance->category_topics.count; i++)
+        if (strcmp(instance->category_names[i], topic) == 0)
+            return true;
+    return false;
+}
+
+/* Store and live read the topics that were there at the start: a category that
+ * they would not see must not take packets. */
+static int check_topics(const struct instance *instance, const struct ruleset *ruleset,
+                        struct error *err)
+{
+    struct topic_list topics = {0};
+    if (ruleset_topics(ruleset, instance->ingest, instance->ingest_count, false, &topics, err) != 0)
+        return -1;
+    int result = 0;
+    for (size_t i = 0; i < topics.count && result == 0; i++)
+        if (!is_read_already(instance, topics.names[i]))
+            result =
+                error_set(err, ERROR_CONFIG, "topic %s is new: categories are added by a restart",
+                          topics.names[i]);
+    topic_list_deinit(&topics);
+    return result;
+}
+
 static int reload_ruleset(struct instance *instance, const struct config *config, struct error *err)
 {
     if (instance->handler == NULL)
@@ -136,7 +162,9 @@ static int reload_ruleset(struct instance *instance, const struct config *config
     struct ruleset *ruleset;
     if (ruleset_load(&ruleset, settings->rules, err) != 0)
         return -1;
-    int result = handler_reload(instance->handler, ruleset, err);
+    int result = check_topics(instance, ruleset, err);
+    if (result == 0)
+        result = handler_reload(instance->handler, ruleset, err);
     ruleset_unref(ruleset);
     return result;
 }
