@@ -4,9 +4,9 @@
  * (primary key vehicle, time, identity; INSERT OR IGNORE; WAL, synchronous=FULL;
  * the same commits). Rounds of both are interleaved, the median is printed.
  *
- * The time of making packets is left out. The merging thread runs beside the
- * writing one; "with merge" adds the wait at the end until all is merged, and
- * CPU is that of both.
+ * The time of making packets is left out. Merging begins when 8 M rows wait; with
+ * fewer, all of it comes after the writing, where it can be seen by itself. The
+ * product does both at once, on two threads. CPU is that of both.
  *
  *   bench_store [VEHICLES [ROWS [PEER_ROWS [ROUNDS]]]]  in $TMPDIR or /tmp */
 #include <sqlite3.h>
@@ -160,7 +160,7 @@ static struct figure run_motorcade(const char *folder, size_t vehicles, size_t r
     const struct sink_config config = {.kind = SINK_SQLITE,
                                        .data_dir = folder,
                                        .span_ns = 86400 * NS_PER_S,
-                                       .merge_interval_ns = NS_PER_S,
+                                       .merge_interval_ns = 60 * NS_PER_S,
                                        .vehicles_in_memory = 1000000};
     struct figure figure = {0};
     struct fleet fleet;
@@ -169,6 +169,7 @@ static struct figure run_motorcade(const char *folder, size_t vehicles, size_t r
     fleet_init(&fleet, vehicles);
     must_be_fine(sink_open(&sink, &config, false, &err), &err);
     double cpu_before = cpu_seconds(CLOCK_PROCESS_CPUTIME_ID), making_cpu = 0;
+    int64_t merged_before = metrics_value(METRIC_SINK_MERGED_ROWS, 0);
     for (size_t done = 0; done < rows; done += BATCH) {
         struct sink_write_result result;
         double cpu = cpu_seconds(CLOCK_THREAD_CPUTIME_ID);
@@ -180,10 +181,16 @@ static struct figure run_motorcade(const char *folder, size_t vehicles, size_t r
         must_be_fine(verdict != SINK_STORED, &err);
         must(result.stored == BATCH);
     }
+    /* Merge the rest now, not when it is due. */
+    sink_close(sink);
+    struct sink_config at_once = config;
+    at_once.merge_interval_ns = NS_PER_MS;
+    must_be_fine(sink_open(&sink, &at_once, false, &err), &err);
     double start = now_s();
     const struct timespec step = {.tv_nsec = NS_PER_MS};
-    while (metrics_value(METRIC_SINK_BACKLOG_ROWS, 0) > 0)
+    do
         nanosleep(&step, NULL);
+    while (metrics_value(METRIC_SINK_MERGED_ROWS, 0) - merged_before < (int64_t)rows);
     figure.drain_s = now_s() - start;
     figure.cpu_s = cpu_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_before - making_cpu;
     check_count(sink, rows);
@@ -259,18 +266,23 @@ static struct figure median(struct figure *figures, size_t count)
     return figures[count / 2];
 }
 
+/* "merged": the merging thread's own rate; "one after the other": as if a single
+ * thread did both. Beside each other, the slower of the two counts. */
 static void print(const char *name, const struct figure *figure, size_t rows)
 {
     double n = (double)rows;
-    printf("%-22s %10.0f rows/s written  %10.0f rows/s with merge  %6.0f CPU ns/row  %4llu B/row\n",
-           name, n / figure->write_s, n / (figure->write_s + figure->drain_s),
-           figure->cpu_s / n * 1e9, (unsigned long long)figure->bytes_per_row);
+    printf("%-20s %9.0f rows/s written", name, n / figure->write_s);
+    if (figure->drain_s > 0)
+        printf(", %9.0f merged, %9.0f one after the other", n / figure->drain_s,
+               n / (figure->write_s + figure->drain_s));
+    printf("; %5.0f CPU ns/row, %4llu B/row\n", figure->cpu_s / n * 1e9,
+           (unsigned long long)figure->bytes_per_row);
 }
 
 int main(int argc, char **argv)
 {
     size_t vehicles = argc > 1 ? strtoul(argv[1], NULL, 10) : 200000;
-    size_t rows = argc > 2 ? strtoul(argv[2], NULL, 10) : 4000000;
+    size_t rows = argc > 2 ? strtoul(argv[2], NULL, 10) : 6000000;
     size_t peer_rows = argc > 3 ? strtoul(argv[3], NULL, 10) : 400000;
     size_t rounds = argc > 4 ? strtoul(argv[4], NULL, 10) : 3;
     const char *tmp = getenv("TMPDIR");
@@ -288,14 +300,17 @@ int main(int argc, char **argv)
         remove_folder(folder);
     }
     struct figure best = median(ours, rounds);
+    double slower_s = best.write_s > best.drain_s ? best.write_s : best.drain_s;
     printf("%zu vehicles, commits of %d rows, %zu rows, median of %zu\n", vehicles, BATCH, rows,
            rounds);
     print("motorcade", &best, rows);
     if (peer_rows > 0) {
         struct figure peer = median(plain, rounds);
         print("SQLite, plain table", &peer, peer_rows);
-        printf("ratio %.1f\n",
-               (double)rows / (best.write_s + best.drain_s) / ((double)peer_rows / peer.write_s));
+        double peer_rate = (double)peer_rows / peer.write_s;
+        printf("ratio: %.1f on two threads, %.1f one after the other\n",
+               (double)rows / slower_s / peer_rate,
+               (double)rows / (best.write_s + best.drain_s) / peer_rate);
     }
     return 0;
 }

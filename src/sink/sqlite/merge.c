@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The merging thread. Chunks of one file that have waited long enough, or are
+/* Chunks of one file that have waited long enough, or are
  * many, become one run of blocks; eight runs of a tier whose vehicles still have
  * few rows each become one of the next tier.
  *
@@ -9,13 +9,14 @@
  * the inputs' pages are deleted bit by bit. A crash leaves pages that belong to
  * no run: they are deleted at the next start. Memory is bounded by the slice,
  * the time a writer waits by the transaction. */
-#include "sink/sqlite/writer.h"
+#include "sink/sqlite/merge.h"
 
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
+#include "sink/sqlite/upkeep.h"
 
 enum {
     BLOCK_ROWS = 512,
@@ -25,8 +26,6 @@ enum {
     TIER_RUNS = 8,
     TIER_MAX = 6,
     ROWS_PER_VEHICLE_ENOUGH = 256,
-    DROP_PAGES = 512, /* deleted in one transaction */
-    WAL_PAGES = 4096, /* checkpoint when the log is longer */
 };
 static const int64_t chunk_rows_due = 8 << 20;
 static const int64_t input_rows_max = 16 << 20;
@@ -60,62 +59,6 @@ struct merge {
     struct sorter sorter;
     struct pages pages;
 };
-
-static bool is_stopping(struct writer *writer)
-{
-    pthread_mutex_lock(&writer->mutex);
-    bool stops = writer->is_stopping;
-    pthread_mutex_unlock(&writer->mutex);
-    return stops;
-}
-
-static struct db *open_merge_db(struct writer *writer, struct span *span, struct error *err)
-{
-    if (writer->merge_span == span)
-        return writer->merge_db;
-    db_close(writer->merge_db);
-    writer->merge_span = NULL;
-    if (db_open(&writer->merge_db, span->path, DB_MERGE, false, err) == 0)
-        writer->merge_span = span;
-    return writer->merge_db;
-}
-
-static void close_merge_db(struct writer *writer)
-{
-    db_close(writer->merge_db);
-    writer->merge_db = NULL;
-    writer->merge_span = NULL;
-}
-
-/* ---- the log's length ---- */
-
-/* Most of it beside the writer; the rest with the writer held back, so that the
- * next commit starts the log anew. */
-static int checkpoint(struct writer *writer, struct span *span, struct error *err)
-{
-    struct db *db = open_merge_db(writer, span, err);
-    if (db == NULL || db_checkpoint(db, err) != 0)
-        return -1;
-    pthread_mutex_lock(&writer->mutex);
-    int rc = db_checkpoint(db, err);
-    db_forget_wal(db);
-    if (span->db != NULL)
-        db_forget_wal(span->db);
-    pthread_mutex_unlock(&writer->mutex);
-    return rc;
-}
-
-static int checkpoint_if_long(struct writer *writer, struct span *span, struct error *err)
-{
-    pthread_mutex_lock(&writer->mutex);
-    int64_t pages = span->db != NULL ? db_wal_pages(span->db) : 0;
-    pthread_mutex_unlock(&writer->mutex);
-    if (writer->merge_span == span && writer->merge_db != NULL) {
-        int64_t own = db_wal_pages(writer->merge_db);
-        pages = own > pages ? own : pages;
-    }
-    return pages < WAL_PAGES ? 0 : checkpoint(writer, span, err);
-}
 
 /* ---- slices ---- */
 
@@ -360,7 +303,7 @@ static int merge_slices(struct merge *merge, struct error *err)
     if (plan_slices(merge, err) != 0)
         return -1;
     for (size_t slice = 0; slice < merge->cut_count; slice++) {
-        if (is_stopping(writer))
+        if (upkeep_is_stopping(writer))
             return error_set(err, ERROR_BUSY, "the store is being closed");
         if (read_slice(merge, slice, err) != 0)
             return -1;
@@ -368,7 +311,7 @@ static int merge_slices(struct merge *merge, struct error *err)
         if ((merge->has_chunks &&
              latest_update(&writer->latest, merge->rows, merge->row_count, err) != 0) ||
             write_slice(merge, prefix_bits, err) != 0 ||
-            checkpoint_if_long(writer, merge->span, err) != 0)
+            upkeep_checkpoint(writer, merge->span, err) != 0)
             return -1;
     }
     return finish(merge, err);
@@ -416,7 +359,7 @@ static void run_merge(struct merge *merge)
     sorter_init(&merge->sorter);
     pages_init(&merge->pages);
     merge->reading = INPUTS_MAX;
-    merge->db = open_merge_db(writer, merge->span, &err);
+    merge->db = upkeep_db(writer, merge->span, &err);
     int rc = merge->db != NULL ? merge_slices(merge, &err) : -1;
     pthread_mutex_lock(&writer->mutex);
     merge->span->building = 0;
@@ -511,165 +454,8 @@ static struct merge *pick_merge(struct writer *writer)
     return merge;
 }
 
-static int drop_some(struct writer *writer, struct db *db, int64_t run, size_t *count,
-                     struct error *err)
+bool merge_next(struct writer *writer)
 {
-    struct place *places = malloc(DROP_PAGES * sizeof *places);
-    if (places == NULL)
-        return error_set(err, ERROR_MEMORY, "no memory for a merge");
-    pthread_mutex_lock(&writer->mutex);
-    int rc = db_begin(db, err);
-    if (rc == 0) {
-        rc = db_first_places(db, run, places, DROP_PAGES, count, err);
-        for (size_t i = 0; i < *count && rc == 0; i++)
-            rc = db_drop_page(db, &places[i], err);
-        if (rc == 0)
-            rc = db_commit(db, err);
-        else
-            db_rollback(db);
-    }
-    pthread_mutex_unlock(&writer->mutex);
-    free(places);
-    return rc;
-}
-
-/* Pages that belong to no run. */
-static int drop_orphans(struct writer *writer, struct span *span, struct error *err)
-{
-    struct db *db = open_merge_db(writer, span, err);
-    for (;;) {
-        int64_t orphan;
-        size_t count = 1;
-        if (db == NULL || db_find_orphan(db, 0, &orphan, err) != 0)
-            return -1;
-        if (orphan == 0)
-            break;
-        while (count > 0) {
-            if (is_stopping(writer))
-                return 0;
-            if (drop_some(writer, db, orphan, &count, err) != 0 ||
-                checkpoint_if_long(writer, span, err) != 0)
-                return -1;
-        }
-    }
-    pthread_mutex_lock(&writer->mutex);
-    span->has_orphans = false;
-    pthread_mutex_unlock(&writer->mutex);
-    return 0;
-}
-
-/* ---- retention and damage ---- */
-
-static void delete_expired(struct writer *writer)
-{
-    int64_t before_ns = clock_wall_ns() - writer->config.retention_ns;
-    struct directory *directory = &writer->directory;
-    struct error err;
-    bool is_changed = false;
-    close_merge_db(writer);
-    pthread_mutex_lock(&writer->mutex);
-    for (size_t i = directory->count; i > 0; i--) {
-        if (directory->spans[i - 1]->end_ns > before_ns)
-            continue;
-        directory_delete(directory, directory->spans[i - 1]);
-        is_changed = true;
-    }
-    pthread_mutex_unlock(&writer->mutex);
-    if (is_changed && latest_expire(&writer->latest, before_ns, &err) != 0)
-        log_error("sink", "retention could not forget expired positions", &err);
-}
-
-static bool check_retention(struct writer *writer)
-{
-    int64_t now_ns = clock_monotonic_ns();
-    if (writer->config.retention_ns == 0 || now_ns < writer->retention_at_ns)
-        return false;
-    writer->retention_at_ns = now_ns + 60 * NS_PER_S;
-    delete_expired(writer);
-    return true;
-}
-
-static bool set_damaged_aside(struct writer *writer)
-{
-    bool is_changed = false;
-    struct directory *directory = &writer->directory;
-    pthread_mutex_lock(&writer->mutex);
-    for (size_t i = directory->count; i > 0; i--) {
-        if (!directory->spans[i - 1]->is_damaged)
-            continue;
-        if (writer->merge_span == directory->spans[i - 1])
-            close_merge_db(writer);
-        directory_set_aside(directory, directory->spans[i - 1]);
-        is_changed = true;
-    }
-    pthread_mutex_unlock(&writer->mutex);
-    return is_changed;
-}
-
-/* ---- the thread ---- */
-
-static struct span *next_orphaned(struct writer *writer)
-{
-    struct span *found = NULL;
-    pthread_mutex_lock(&writer->mutex);
-    if (clock_monotonic_ns() >= writer->wait_until_ns)
-        for (size_t i = 0; i < writer->directory.count && found == NULL; i++)
-            if (writer->directory.spans[i]->has_orphans)
-                found = writer->directory.spans[i];
-    pthread_mutex_unlock(&writer->mutex);
-    return found;
-}
-
-/* The span whose log the writer has made longest. */
-static struct span *next_long(struct writer *writer)
-{
-    struct span *found = NULL;
-    pthread_mutex_lock(&writer->mutex);
-    for (size_t i = 0; i < writer->directory.count; i++) {
-        struct span *span = writer->directory.spans[i];
-        if (span->db != NULL && db_wal_pages(span->db) >= WAL_PAGES &&
-            (found == NULL || db_wal_pages(span->db) > db_wal_pages(found->db)))
-            found = span;
-    }
-    pthread_mutex_unlock(&writer->mutex);
-    return found;
-}
-
-static void observe_backlog(struct writer *writer)
-{
-    int64_t total = 0, rows;
-    pthread_mutex_lock(&writer->mutex);
-    for (size_t i = 0; i < writer->directory.count; i++) {
-        span_chunks(writer->directory.spans[i], &rows);
-        total += rows;
-    }
-    pthread_mutex_unlock(&writer->mutex);
-    static _Thread_local int64_t shown;
-    metrics_add(METRIC_SINK_BACKLOG_ROWS, 0, total - shown);
-    shown = total;
-}
-
-/* One piece of work; false when there is none. */
-static bool work(struct writer *writer)
-{
-    struct error err = {0};
-    struct span *span;
-    if (set_damaged_aside(writer) || check_retention(writer))
-        return true;
-    observe_backlog(writer);
-    if ((span = next_long(writer)) != NULL) {
-        if (checkpoint(writer, span, &err) == 0)
-            return true;
-        log_error("sink", "a checkpoint failed", &err);
-        return false;
-    }
-    if ((span = next_orphaned(writer)) != NULL) {
-        if (drop_orphans(writer, span, &err) == 0)
-            return true;
-        log_error("sink", "merged pages could not be deleted", &err);
-        writer->wait_until_ns = clock_monotonic_ns() + NS_PER_S;
-        return false;
-    }
     pthread_mutex_lock(&writer->mutex);
     struct merge *merge = pick_merge(writer);
     pthread_mutex_unlock(&writer->mutex);
@@ -678,29 +464,6 @@ static bool work(struct writer *writer)
     run_merge(merge);
     merge_deinit(merge);
     return true;
-}
-
-static void wait_a_little(struct writer *writer)
-{
-    int64_t wait_ns = writer->config.merge_interval_ns / 8;
-    if (wait_ns > 100 * NS_PER_MS)
-        wait_ns = 100 * NS_PER_MS;
-    int64_t until_ns = clock_monotonic_ns() + wait_ns;
-    struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
-    pthread_mutex_lock(&writer->mutex);
-    if (!writer->is_stopping)
-        pthread_cond_timedwait(&writer->cond, &writer->mutex, &until);
-    pthread_mutex_unlock(&writer->mutex);
-}
-
-void *merge_thread(void *context)
-{
-    struct writer *writer = context;
-    pthread_setname_np(pthread_self(), "store-merge");
-    while (!is_stopping(writer))
-        if (!work(writer))
-            wait_a_little(writer);
-    return NULL;
 }
 
 /* ---- latest.db anew ---- */

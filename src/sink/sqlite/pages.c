@@ -63,6 +63,19 @@ static int add_page(struct pages *pages, const struct row *const *rows, size_t c
     return 0;
 }
 
+/* Rows of a merge lie all over memory: have them near before they are encoded. */
+static void prefetch(const struct row *const *rows, size_t at, size_t count)
+{
+    enum { ROW_AHEAD = 24, PARTS_AHEAD = 12 };
+    if (at + ROW_AHEAD >= count)
+        return;
+    const char *row = (const char *)rows[at + ROW_AHEAD];
+    __builtin_prefetch(row);
+    __builtin_prefetch(row + 64);
+    __builtin_prefetch(rows[at + PARTS_AHEAD]->vehicle.ptr);
+    __builtin_prefetch(rows[at + PARTS_AHEAD]->numbers);
+}
+
 /* How many of the rows go into the next page. */
 static size_t page_end(const struct row *const *rows, size_t count, size_t rows_wanted,
                        unsigned prefix_bits)
@@ -71,6 +84,7 @@ static size_t page_end(const struct row *const *rows, size_t count, size_t rows_
     const unsigned shift = prefix_bits > 0 ? 64 - prefix_bits : 63;
     for (; end < count && end < PAGE_ROWS_MAX; end++) {
         const struct row_key *key = &rows[end]->key, *last = &rows[end - 1]->key;
+        prefetch(rows, end, count);
         if (key->hash != last->hash) {
             if (prefix_bits > 0 && key->hash >> shift != last->hash >> shift)
                 return end;

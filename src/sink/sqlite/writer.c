@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
+#include "sink/sqlite/merge.h"
+#include "sink/sqlite/upkeep.h"
 
 enum { CHUNK_PAGE_ROWS = 512, CHUNK_SLICE_ROWS = 256, PREFIX_BITS_MAX = 6 };
 
@@ -146,7 +148,7 @@ int writer_open(struct writer **out, const struct sink_config *config, struct er
         free_writer(writer);
         return -1;
     }
-    if (pthread_create(&writer->thread, NULL, merge_thread, writer) != 0) {
+    if (pthread_create(&writer->thread, NULL, upkeep_thread, writer) != 0) {
         free_writer(writer);
         return error_set(err, ERROR_IO, "can't start the store's merging thread");
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one process that writes a store: its folder locked, its runs and vehicles
- * in memory, one thread that writes and one that merges (merge.c).
+ * in memory, one thread that writes and one that merges (upkeep.c).
  *
  * The mutex guards the directory and is held for every write transaction, so
  * that the two threads never wait for SQLite's own lock; long work (taking
@@ -46,8 +46,3 @@ int writer_open(struct writer **out, const struct sink_config *config, struct er
 void writer_close(struct writer *writer);
 enum sink_verdict writer_write(struct writer *writer, const struct sink_row *rows, size_t count,
                                struct sink_write_result *result, struct error *err);
-
-/* merge.c: the merging thread, until is_stopping. */
-void *merge_thread(void *writer);
-/* Before it starts: what was merged already, into a new latest.db. */
-int merge_fill_latest(struct writer *writer, struct error *err);

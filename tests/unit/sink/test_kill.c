@@ -162,7 +162,8 @@ static void test_nothing_stored_is_lost_or_doubled_by_kills(void **state)
 {
     (void)state;
     const char *wanted = getenv("MOTORCADE_KILLS");
-    int kills = wanted != NULL ? atoi(wanted) : 10;
+    int usual = getenv("MOTORCADE_SOAK") != NULL ? 500 : 10;
+    int kills = wanted != NULL ? atoi(wanted) : usual;
     struct sink_config config = settings();
     unsigned seed = (unsigned)clock_monotonic_ns();
     int64_t next = 0;
