@@ -146,7 +146,8 @@ static ssize_t disk_pwritev(void *context, int fd, const struct iovec *iov, int 
     grow(&disk->inodes[number], offset + total);
     uint8_t *to = disk->inodes[number].bytes + offset;
     for (int i = 0; i < count; to += iov[i].iov_len, i++)
-        memcpy(to, iov[i].iov_base, iov[i].iov_len);
+        if (iov[i].iov_len > 0)
+            memcpy(to, iov[i].iov_base, iov[i].iov_len);
     if (disk->is_recording) {
         struct disk_op *op = record(disk, DISK_WRITE, number);
         op->offset = offset;
