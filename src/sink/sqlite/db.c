@@ -167,6 +167,10 @@ static int configure(struct db *db, bool create, struct error *err)
                     err) != 0)
             return -1;
         sqlite3_wal_hook(db->handle, count_wal_pages, db);
+    } else {
+        sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        if (execute(db, "PRAGMA query_only=ON", err) != 0)
+            return -1;
     }
     return check_version(db, create, err);
 }
@@ -180,7 +184,9 @@ static int open_handle(struct db *db, bool create, bool is_immutable, struct err
                               (unsigned char)*p);
     snprintf(uri + n, sizeof uri - n, is_immutable ? "?immutable=1" : "");
     int flags = SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
-    flags |= db->mode == DB_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    /* A reader, too, may be the one who has to recover the log that a killed
+     * writer left; query_only keeps it from anything else (see configure()). */
+    flags |= is_immutable ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     flags |= create ? SQLITE_OPEN_CREATE : 0;
     if (sqlite3_open_v2(uri, &db->handle, flags, NULL) != SQLITE_OK) {
         if (db->handle == NULL)
