@@ -109,7 +109,7 @@ static void turn(struct newest *newest)
     newest->young = fresh;
 }
 
-void newest_raise(struct newest *newest, uint64_t hash, uint64_t order)
+void newest_set(struct newest *newest, uint64_t hash, uint64_t order)
 {
     struct newest_entry *entry = entry_of(newest, &newest->young, hash);
     uint64_t bound = bound_of(order);
@@ -130,4 +130,11 @@ void newest_raise(struct newest *newest, uint64_t hash, uint64_t order)
     }
     if (bound > entry->bound)
         entry->bound = bound;
+}
+
+void newest_raise(struct newest *newest, uint64_t hash, uint64_t order)
+{
+    uint64_t before;
+    if (!newest->has_forgotten || newest_get(newest, hash, &before) == NEWEST_KNOWN)
+        newest_set(newest, hash, order);
 }

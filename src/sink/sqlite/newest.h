@@ -38,6 +38,9 @@ int newest_init(struct newest *newest, size_t vehicles_max, struct error *err);
 void newest_deinit(struct newest *newest);
 void newest_prefetch(const struct newest *newest, uint64_t hash);
 enum newest_answer newest_get(const struct newest *newest, uint64_t hash, uint64_t *order);
-/* The bound is at least `order` from now on. Without memory the vehicle may be
- * forgotten, never wrong. */
+/* A row of that order is stored: the bound is at least `order` from now on. An
+ * UNKNOWN vehicle stays so: one row tells nothing of the others it may have.
+ * Without memory the vehicle may be forgotten, never wrong. */
 void newest_raise(struct newest *newest, uint64_t hash, uint64_t order);
+/* All that is stored of the vehicle was looked at, and none is newer than `order`. */
+void newest_set(struct newest *newest, uint64_t hash, uint64_t order);

@@ -93,6 +93,16 @@ static int drop_some(struct writer *writer, struct db *db, int64_t run, size_t *
     return rc;
 }
 
+/* Asked while no chunk can be committed: its pages would be there before its run
+ * is seen. */
+static int find_orphan(struct writer *writer, struct db *db, int64_t *orphan, struct error *err)
+{
+    pthread_mutex_lock(&writer->mutex);
+    int rc = db_find_orphan(db, 0, orphan, err);
+    pthread_mutex_unlock(&writer->mutex);
+    return rc;
+}
+
 /* Pages that belong to no run. */
 static int drop_orphans(struct writer *writer, struct span *span, struct error *err)
 {
@@ -100,7 +110,7 @@ static int drop_orphans(struct writer *writer, struct span *span, struct error *
     for (;;) {
         int64_t orphan;
         size_t count = 1;
-        if (db == NULL || db_find_orphan(db, 0, &orphan, err) != 0)
+        if (db == NULL || find_orphan(writer, db, &orphan, err) != 0)
             return -1;
         if (orphan == 0)
             break;

@@ -251,7 +251,7 @@ static int find_bounds(struct writer *writer, size_t count, struct error *err)
         is_known = true;
         if (latest_order(writer->latest_db, &writer->lookup, hash, &order, &is_there, err) != 0)
             return -1;
-        newest_raise(&writer->newest, hash, is_there && order > chunk_order ? order : chunk_order);
+        newest_set(&writer->newest, hash, is_there && order > chunk_order ? order : chunk_order);
     }
     writer->lookup.page = 0;
     return 0;

@@ -50,7 +50,7 @@ static void test_what_is_forgotten_is_unknown(void **state)
             break;
         case NEWEST_UNKNOWN:
             unknown++;
-            newest_raise(&newest, v * 7919, highest[v]); /* as the writer does */
+            newest_set(&newest, v * 7919, highest[v]); /* as the writer does */
             break;
         }
         highest[v] = highest[v] > i ? highest[v] : i + 1;
@@ -78,9 +78,48 @@ static void test_below_the_cap_nothing_is_forgotten(void **state)
     newest_deinit(&newest);
 }
 
+enum { VEHICLES = 40 };
+
+/* A bound that is given is never below what was stored, whatever was forgotten
+ * on the way and in whatever order old and new rows are told. */
+static void test_a_known_bound_is_never_too_low(void **state)
+{
+    (void)state;
+    struct newest newest;
+    uint64_t stored[VEHICLES] = {0};
+    unsigned seed = 4711;
+    unsigned known = 0, unknown = 0;
+    assert_int_equal(newest_init(&newest, 48, NULL), 0);
+    for (int step = 0; step < 20000; step++) {
+        unsigned v = (unsigned)rand_r(&seed) % VEHICLES;
+        uint64_t order = 1 + (uint64_t)rand_r(&seed) % 1000000, bound;
+        if (order > stored[v])
+            stored[v] = order;
+        if (newest_get(&newest, v, &bound) == NEWEST_UNKNOWN && rand_r(&seed) % 4 == 0)
+            newest_set(&newest, v, stored[v]);
+        newest_raise(&newest, v, order);
+        v = (unsigned)rand_r(&seed) % VEHICLES;
+        switch (newest_get(&newest, v, &bound)) {
+        case NEWEST_NONE:
+            assert_int_equal(stored[v], 0);
+            break;
+        case NEWEST_KNOWN:
+            assert_true(bound >= stored[v]);
+            known++;
+            break;
+        case NEWEST_UNKNOWN:
+            unknown++;
+            break;
+        }
+    }
+    assert_true(known > 0 && unknown > 0);
+    newest_deinit(&newest);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_known_bound_is_never_too_low),
         cmocka_unit_test(test_a_bound_only_rises),
         cmocka_unit_test(test_what_is_forgotten_is_unknown),
         cmocka_unit_test(test_below_the_cap_nothing_is_forgotten),
