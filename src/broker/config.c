@@ -51,7 +51,7 @@ static const struct setting settings[] = {
     {.name = "group_delay",
      .type = SETTING_DURATION,
      .offset = AT(group_delay_ns),
-     .default_text = "1ms",
+     .default_text = "2ms",
      .min = 0,
      .max = S,
      .help = "How long the first record waits for company before a sync; 0 = not at all."},
