@@ -8,6 +8,18 @@
 
 #include "base/must.h"
 
+/* Empty pieces may have no address. */
+static void copy(void *to, const void *from, size_t len)
+{
+    if (len > 0)
+        memcpy(to, from, len);
+}
+
+static bool differs(const void *a, const void *b, size_t len)
+{
+    return len > 0 && memcmp(a, b, len) != 0;
+}
+
 static void *need(void *ptr)
 {
     must(ptr != NULL);
@@ -130,7 +142,7 @@ static ssize_t disk_pread(void *context, int fd, void *ptr, size_t len, uint64_t
                  : inode->size - offset < len ? (size_t)(inode->size - offset)
                                               : len;
     if (got > 0)
-        memcpy(ptr, inode->bytes + offset, got);
+        copy(ptr, inode->bytes + offset, got);
     unlock(disk, 0);
     return (ssize_t)got;
 }
@@ -146,14 +158,13 @@ static ssize_t disk_pwritev(void *context, int fd, const struct iovec *iov, int 
     grow(&disk->inodes[number], offset + total);
     uint8_t *to = disk->inodes[number].bytes + offset;
     for (int i = 0; i < count; to += iov[i].iov_len, i++)
-        if (iov[i].iov_len > 0)
-            memcpy(to, iov[i].iov_base, iov[i].iov_len);
+        copy(to, iov[i].iov_base, iov[i].iov_len);
     if (disk->is_recording) {
         struct disk_op *op = record(disk, DISK_WRITE, number);
         op->offset = offset;
         op->len = total;
         op->bytes = need(malloc(total + 1));
-        memcpy(op->bytes, disk->inodes[number].bytes + offset, total);
+        copy(op->bytes, disk->inodes[number].bytes + offset, total);
     }
     unlock(disk, 0);
     return (ssize_t)total;
@@ -350,14 +361,14 @@ static void apply_sector(struct disk_inode *inode, const struct disk_op *op, uin
                          uint64_t to)
 {
     grow(inode, to);
-    memcpy(inode->bytes + from, op->bytes + (from - op->offset), to - from);
+    copy(inode->bytes + from, op->bytes + (from - op->offset), to - from);
 }
 
 static bool changes(const struct disk_inode *inode, const struct disk_op *op, uint64_t from,
                     uint64_t to)
 {
     return to > inode->size ||
-           memcmp(inode->bytes + from, op->bytes + (from - op->offset), to - from) != 0;
+           differs(inode->bytes + from, op->bytes + (from - op->offset), to - from);
 }
 
 /* Sector by sector: each is there whole or not at all. */
@@ -474,5 +485,5 @@ void memory_disk_put(struct memory_disk *disk, const char *path, const void *byt
     set_name(disk, path, inode);
     grow(&disk->inodes[inode], len);
     if (len > 0)
-        memcpy(disk->inodes[inode].bytes, bytes, len);
+        copy(disk->inodes[inode].bytes, bytes, len);
 }
