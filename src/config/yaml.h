@@ -22,8 +22,8 @@ enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
 int yaml_load_file(struct yaml_document **out, const char *path, struct error *err);
 int yaml_load_bytes(struct yaml_document **out, const char *name, struct bytes text,
                     struct error *err);
-void yaml_unload(struct yaml_document *document); /* NULL is fine */
-#define yaml_free yaml_unload /* libyaml exports a yaml_free() of its own: never define that */
+/* NULL is fine. (libyaml exports a yaml_free() of its own: hence the name.) */
+void yaml_unload(struct yaml_document *document);
 
 /* An empty file is an empty mapping. */
 const struct yaml_node *yaml_root(const struct yaml_document *document);

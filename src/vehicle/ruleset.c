@@ -20,7 +20,7 @@ void ruleset_unref(struct ruleset *ruleset)
     if (ruleset == NULL || atomic_fetch_sub_explicit(&ruleset->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < ruleset->document_count; i++)
-        yaml_free(ruleset->documents[i]);
+        yaml_unload(ruleset->documents[i]);
     free(ruleset->documents);
     rule_arena_deinit(&ruleset->arena);
     free(ruleset);
