@@ -1,57 +1,91 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/admin.h"
 
-#include "base/buf.h"
+#include <pthread.h>
+#include <string.h>
+
+#include "base/must.h"
 #include "observe/health.h"
 #include "observe/metrics.h"
 
-/* Fills the page and returns its status. */
-typedef unsigned page_fn(struct buf *out);
+enum { PAGES_MAX = 32, PEER_MAX = 64 };
 
-static unsigned print_metrics(struct buf *out)
+static unsigned print_metrics(void *context, const struct http1_request *request, struct buf *out)
 {
+    (void)context, (void)request;
     return metrics_print_prometheus(out) == 0 ? 200 : 500;
 }
 
-static unsigned print_alive(struct buf *out)
+static unsigned print_alive(void *context, const struct http1_request *request, struct buf *out)
 {
+    (void)context, (void)request;
     return buf_append_text(out, "{\"alive\":true}\n") == 0 ? 200 : 500;
 }
 
-static unsigned print_ready(struct buf *out)
+static unsigned print_ready(void *context, const struct http1_request *request, struct buf *out)
 {
+    (void)context, (void)request;
     bool is_ready = health_print(out);
     return buf_append_char(out, '\n') != 0 ? 500 : is_ready ? 200 : 503;
 }
 
-static const struct page {
-    const char *path;
-    const char *content_type;
-    page_fn *print;
-} pages[] = {
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", print_metrics},
-    {"/healthz", "application/json", print_alive},
-    {"/readyz", "application/json", print_ready},
-};
+/* ---- the table ---- */
 
-static const struct page *find_page(const struct http1_request *request)
+/* Read by every serving loop for the whole of a page, written when parts start
+ * and end. */
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+static struct admin_page pages[PAGES_MAX] = {
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", false, print_metrics, NULL},
+    {"/healthz", "application/json", false, print_alive, NULL},
+    {"/readyz", "application/json", false, print_ready, NULL},
+};
+static size_t page_count = 3;
+
+static struct admin_page *find_page(struct bytes path)
 {
-    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
-        if (bytes_equal_text(request->path, pages[i].path))
+    for (size_t i = 0; i < page_count; i++)
+        if (bytes_equal_text(path, pages[i].path))
             return &pages[i];
     return NULL;
 }
 
-bool admin_knows(const struct http1_request *request)
+void admin_add(const struct admin_page *page)
 {
-    return find_page(request) != NULL;
+    pthread_rwlock_wrlock(&lock);
+    struct admin_page *place = find_page(bytes_from_text(page->path));
+    if (place == NULL) {
+        must(page_count < PAGES_MAX);
+        place = &pages[page_count++];
+    }
+    *place = *page;
+    pthread_rwlock_unlock(&lock);
 }
 
-static void send_page(struct conn *conn, const struct page *page)
+void admin_remove(const char *path)
+{
+    pthread_rwlock_wrlock(&lock);
+    struct admin_page *page = find_page(bytes_from_text(path));
+    if (page != NULL)
+        *page = pages[--page_count];
+    pthread_rwlock_unlock(&lock);
+}
+
+bool admin_knows(const struct http1_request *request)
+{
+    pthread_rwlock_rdlock(&lock);
+    bool is_known = find_page(request->path) != NULL;
+    pthread_rwlock_unlock(&lock);
+    return is_known;
+}
+
+/* ---- serving ---- */
+
+static void send_page(struct conn *conn, const struct admin_page *page,
+                      const struct http1_request *request)
 {
     struct buf body;
     buf_init(&body, 0);
-    unsigned status = page->print(&body);
+    unsigned status = page->serve(page->context, request, &body);
     struct server_reply reply = {.status = status,
                                  .content_type = page->content_type,
                                  .body = buf_bytes(&body),
@@ -63,15 +97,47 @@ static void send_page(struct conn *conn, const struct page *page)
     buf_deinit(&body);
 }
 
-bool admin_serve(struct conn *conn, const struct http1_request *request)
+static bool is_from_here(const struct conn *conn)
 {
-    const struct page *page = find_page(request);
-    if (page == NULL)
-        return false;
-    if (request->method == HTTP1_GET || request->method == HTTP1_HEAD)
-        send_page(conn, page);
-    else
+    static const char *const loopbacks[] = {"127.", "[::1]", "[::ffff:127."};
+    char peer[PEER_MAX];
+    conn_peer(conn, peer);
+    for (size_t i = 0; i < sizeof loopbacks / sizeof loopbacks[0]; i++)
+        if (strncmp(peer, loopbacks[i], strlen(loopbacks[i])) == 0)
+            return true;
+    return false;
+}
+
+static bool is_from_web_page(const struct http1_request *request)
+{
+    struct bytes origin;
+    return http1_find_header(request->headers, request->header_count, "origin", &origin);
+}
+
+static void serve(struct conn *conn, const struct http1_request *request,
+                  const struct admin_page *page)
+{
+    bool is_read = request->method == HTTP1_GET || request->method == HTTP1_HEAD;
+    if (page->is_change && request->method != HTTP1_POST)
+        conn_reply_error(conn, 405, "method_not_allowed", "this path is a POST", "Allow: POST\r\n");
+    else if (!page->is_change && !is_read)
         conn_reply_error(conn, 405, "method_not_allowed", "this path is only read",
                          "Allow: GET, HEAD\r\n");
-    return true;
+    else if (page->is_change && (!is_from_here(conn) || is_from_web_page(request)))
+        conn_reply_error(conn, 403, "forbidden",
+                         "changes are taken from this machine's loopback address only, and not "
+                         "from a web page",
+                         NULL);
+    else
+        send_page(conn, page, request);
+}
+
+bool admin_serve(struct conn *conn, const struct http1_request *request)
+{
+    pthread_rwlock_rdlock(&lock);
+    const struct admin_page *page = find_page(request->path);
+    if (page != NULL)
+        serve(conn, request, page);
+    pthread_rwlock_unlock(&lock);
+    return page != NULL;
 }

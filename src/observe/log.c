@@ -1,40 +1,188 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A line is built on the stack, at most LINE_MAX_BYTES: not more than PIPE_BUF
- * on Linux, so that lines of several threads and processes never mix in a pipe.
- * What doesn't fit is cut or left out, and the line says so. */
+/* Levels: a module's entry is made when it first speaks or is set, and never
+ * goes. `floor_level` is the least of all levels, so that a line nobody wants
+ * costs one load. Entries are append-only; a change of levels takes the lock, a
+ * line does not. */
 #include "observe/log.h"
 
 #include <errno.h>
-#include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
-#include "base/text.h"
+#include "observe/log_line.h"
+#include "observe/log_site.h"
 #include "observe/metrics.h"
 
-enum {
-    LINE_MAX_BYTES = 4096,
-    TEXT_MAX_BYTES = 1024, /* of one field, before escaping */
-    TAIL_BYTES = 32,       /* kept free for the mark that something is missing */
+enum { MODULES_MAX = 64, MODULE_NAME_MAX = 32, LEVEL_OF_ALL = -1 };
+
+struct module_level {
+    char name[MODULE_NAME_MAX + 1];
+    _Atomic int level; /* LEVEL_OF_ALL: not set by itself */
 };
 
-static _Atomic int least_level = LOG_INFO;
+static _Atomic int common_level = LOG_INFO;
+static _Atomic int configured_level = LOG_INFO;
+static _Atomic int floor_level = LOG_INFO;
 static _Atomic int chosen_format = LOG_AUTO;
+static const char *_Atomic process_role = "";
+static _Atomic int64_t limit_burst = 20;
+static _Atomic int64_t limit_per_s = 5;
+
+static struct module_level modules[MODULES_MAX];
+static _Atomic unsigned module_count;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of changes */
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+/* ---- levels ---- */
+
+int log_level_by_name(struct bytes name, enum log_level *out)
+{
+    for (unsigned i = 0; i < sizeof level_names / sizeof level_names[0]; i++)
+        if (bytes_equal_text(name, level_names[i])) {
+            *out = (enum log_level)i;
+            return 0;
+        }
+    return -1;
+}
+
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
+static struct module_level *find_module(struct bytes name)
+{
+    unsigned count = atomic_load_explicit(&module_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++)
+        if (bytes_equal_text(name, modules[i].name))
+            return &modules[i];
+    return NULL;
+}
+
+/* With the lock held; NULL when there is no place. */
+static struct module_level *add_module(struct bytes name)
+{
+    unsigned count = atomic_load(&module_count);
+    if (count == MODULES_MAX || name.len == 0 || name.len > MODULE_NAME_MAX)
+        return NULL;
+    struct module_level *module = &modules[count];
+    memcpy(module->name, name.ptr, name.len);
+    atomic_store(&module->level, LEVEL_OF_ALL);
+    atomic_store_explicit(&module_count, count + 1, memory_order_release);
+    return module;
+}
+
+/* With the lock held. */
+static void set_floor(void)
+{
+    int least = common_level;
+    for (unsigned i = 0; i < atomic_load(&module_count); i++) {
+        int own = atomic_load(&modules[i].level);
+        if (own != LEVEL_OF_ALL && own < least)
+            least = own;
+    }
+    atomic_store(&floor_level, least);
+}
+
+/* With the lock held. */
+static void set_common(int level)
+{
+    for (unsigned i = 0; i < atomic_load(&module_count); i++)
+        atomic_store(&modules[i].level, LEVEL_OF_ALL);
+    atomic_store(&common_level, level);
+    set_floor();
+}
+
+int log_set_level(struct bytes name, enum log_level level)
+{
+    int result = 0;
+    pthread_mutex_lock(&lock);
+    struct module_level *module = NULL;
+    if (name.len == 0) {
+        set_common((int)level);
+    } else {
+        module = find_module(name);
+        if (module == NULL)
+            module = add_module(name);
+        result = module == NULL ? -1 : 0;
+    }
+    if (module != NULL)
+        atomic_store(&module->level, (int)level);
+    set_floor();
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+void log_toggle_debug(void)
+{
+    pthread_mutex_lock(&lock);
+    set_common(atomic_load(&common_level) == LOG_DEBUG ? atomic_load(&configured_level)
+                                                       : (int)LOG_DEBUG);
+    pthread_mutex_unlock(&lock);
+}
 
 void log_configure(enum log_level least, enum log_format format)
 {
-    least_level = (int)least;
-    chosen_format = (int)format;
+    pthread_mutex_lock(&lock);
+    atomic_store(&configured_level, (int)least);
+    set_common((int)least);
+    pthread_mutex_unlock(&lock);
+    atomic_store(&chosen_format, (int)format);
 }
 
-static const char *level_name(enum log_level level)
+void log_set_role(const char *role)
 {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    return names[level];
+    atomic_store(&process_role, role);
 }
+
+void log_set_limit(int64_t burst, int64_t per_s)
+{
+    atomic_store(&limit_burst, burst);
+    atomic_store(&limit_per_s, per_s);
+}
+
+/* What is configured as "nothing" has no name. */
+static const char *shown_level(int level)
+{
+    return level > (int)LOG_ERROR ? "none" : level_names[level];
+}
+
+void log_print_levels(struct buf *out)
+{
+    int common = atomic_load(&common_level);
+    buf_printf(out, "{\"level\":\"%s\",\"modules\":{", shown_level(common));
+    unsigned count = atomic_load_explicit(&module_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++) {
+        int own = atomic_load(&modules[i].level);
+        buf_append_text(out, i == 0 ? "" : ",");
+        buf_append_json(out, bytes_from_text(modules[i].name));
+        buf_printf(out, ":\"%s\"", shown_level(own == LEVEL_OF_ALL ? common : own));
+    }
+    buf_append_text(out, "}}");
+}
+
+/* Has this module this level? Makes its entry when it speaks for the first time. */
+static bool is_wanted(enum log_level level, const char *name)
+{
+    if ((int)level < atomic_load_explicit(&floor_level, memory_order_relaxed))
+        return false;
+    struct module_level *module = find_module(bytes_from_text(name));
+    if (module == NULL) {
+        pthread_mutex_lock(&lock);
+        module = find_module(bytes_from_text(name));
+        if (module == NULL)
+            module = add_module(bytes_from_text(name));
+        pthread_mutex_unlock(&lock);
+    }
+    int least = module == NULL ? LEVEL_OF_ALL : atomic_load(&module->level);
+    return (int)level >= (least == LEVEL_OF_ALL ? atomic_load(&common_level) : least);
+}
+
+/* ---- speaking ---- */
 
 static bool is_json_wanted(void)
 {
@@ -48,94 +196,6 @@ static bool is_json_wanted(void)
     return format == LOG_JSON;
 }
 
-struct line {
-    struct buf buf;
-    bool is_json;
-    bool is_cut;
-};
-
-static bool is_bare(struct bytes text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (c <= ' ' || c >= 0x7f || c == '"' || c == '=' || c == '\\')
-            return false;
-    }
-    return text.len > 0;
-}
-
-static struct bytes cut_text(struct bytes text, size_t max)
-{
-    if (text.len <= max)
-        return text;
-    /* Not through the middle of a character. */
-    while (max > 0 && ((unsigned char)text.ptr[max] & 0xC0) == 0x80)
-        max--;
-    return bytes_of(text.ptr, max);
-}
-
-static void append_text(struct line *line, struct bytes text)
-{
-    struct bytes kept = cut_text(text, TEXT_MAX_BYTES);
-    line->is_cut |= kept.len < text.len;
-    if (!line->is_json && is_bare(kept))
-        buf_append_bytes(&line->buf, kept);
-    else
-        buf_append_json(&line->buf, kept);
-}
-
-static void append_double(struct line *line, double value)
-{
-    char text[TEXT_DOUBLE_MAX];
-    if (isfinite(value))
-        buf_append(&line->buf, text, text_from_double(text, value));
-    else /* JSON has no such number */
-        append_text(line, bytes_from_text(isnan(value) ? "nan" : value > 0 ? "inf" : "-inf"));
-}
-
-static void append_name(struct line *line, const char *name)
-{
-    if (line->is_json)
-        buf_printf(&line->buf, "%c\"%s\":", line->buf.len == 0 ? '{' : ',', name);
-    else
-        buf_printf(&line->buf, "%s%s=", line->buf.len == 0 ? "" : " ", name);
-}
-
-static void append_value(struct line *line, const struct log_field *field)
-{
-    switch (field->type) {
-    case LOG_FIELD_TEXT:
-        append_text(line, field->text);
-        break;
-    case LOG_FIELD_INT:
-        buf_append_i64(&line->buf, field->integer);
-        break;
-    case LOG_FIELD_DOUBLE:
-        append_double(line, field->number);
-        break;
-    }
-}
-
-static void append_field(struct line *line, const struct log_field *field)
-{
-    size_t before = line->buf.len;
-    append_name(line, field->name);
-    append_value(line, field);
-    if (!line->buf.has_failed)
-        return;
-    line->buf.len = before;
-    line->buf.has_failed = false;
-    line->is_cut = true;
-}
-
-static void append_end(struct line *line)
-{
-    line->buf.limit = line->buf.cap; /* the tail was kept free for this */
-    if (line->is_cut)
-        buf_append_text(&line->buf, line->is_json ? ",\"cut\":true" : " cut=true");
-    buf_append_text(&line->buf, line->is_json ? "}\n" : "\n");
-}
-
 static void write_line(const struct buf *buf)
 {
     ssize_t written;
@@ -146,26 +206,39 @@ static void write_line(const struct buf *buf)
         metrics_add(METRIC_LOG_DROPPED, 0, 1);
 }
 
+static bool may_speak(enum log_level level, const char *module, const char *message, uint64_t *held)
+{
+    *held = 0;
+    if (level == LOG_DEBUG)
+        return true;
+    if (log_site_take(module, message, clock_monotonic_ns(), atomic_load(&limit_burst),
+                      atomic_load(&limit_per_s), held))
+        return true;
+    metrics_add(METRIC_LOG_HELD_BACK, 0, 1);
+    return false;
+}
+
 void log_write(enum log_level level, const char *module, const char *message,
                const struct log_field *fields, size_t field_count)
 {
-    if ((int)level < least_level)
-        return;
     int saved_errno = errno;
-    char memory[LINE_MAX_BYTES];
-    struct line line = {
-        .buf = {.ptr = memory, .cap = sizeof memory, .limit = sizeof memory - TAIL_BYTES},
-        .is_json = is_json_wanted(),
-    };
-    char time[TEXT_TIME_MAX];
-    size_t time_len = text_from_time_ms(time, clock_wall_ns() / NS_PER_MS);
-    append_field(&line, &LOG_B("time", bytes_of(time, time_len)));
-    append_field(&line, &LOG_T("level", level_name(level)));
-    append_field(&line, &LOG_T("module", module));
-    append_field(&line, &LOG_T("message", message));
+    uint64_t held;
+    if (!is_wanted(level, module) || !may_speak(level, module, message, &held)) {
+        errno = saved_errno;
+        return;
+    }
+    struct log_line line;
+    log_line_begin(&line,
+                   &(struct log_head){.level = level,
+                                      .module = module,
+                                      .message = message,
+                                      .role = atomic_load(&process_role)},
+                   is_json_wanted());
     for (size_t i = 0; i < field_count; i++)
-        append_field(&line, &fields[i]);
-    append_end(&line);
+        log_line_add(&line, &fields[i]);
+    if (held > 0)
+        log_line_add(&line, &LOG_I("held_back", held));
+    log_line_end(&line);
     write_line(&line.buf);
     metrics_add(METRIC_LOG_LINES, level, 1);
     errno = saved_errno;

@@ -26,6 +26,7 @@
 #include "sink/config.h"
 #include "sink/sink.h"
 #include "store/role.h"
+#include "tool/log_pages.h"
 #include "tool/modules.h"
 #include "tool/status.h"
 #include "vehicle/ruleset.h"
@@ -184,6 +185,12 @@ static void on_reload_signal(void *context, int number)
     config_unref(config);
 }
 
+static void on_debug_signal(void *context, int number)
+{
+    (void)context, (void)number;
+    log_toggle_debug();
+}
+
 /* ---- starting, part by part ---- */
 
 static int open_loop(struct instance *instance, struct error *err)
@@ -195,6 +202,8 @@ static int open_loop(struct instance *instance, struct error *err)
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         if (loop_on_signal(instance->loop, ends[i], on_end_signal, instance, err) != 0)
             return -1;
+    if (loop_on_signal(instance->loop, SIGUSR1, on_debug_signal, instance, err) != 0)
+        return -1;
     return loop_on_signal(instance->loop, SIGHUP, on_reload_signal, instance, err);
 }
 
@@ -355,6 +364,7 @@ static void look_ready(void *context)
 static int start(struct instance *instance, struct error *err)
 {
     raise_file_limit();
+    log_pages_add();
     if (make_data_dir(instance->options->data_dir, err) != 0 || open_loop(instance, err) != 0 ||
         load_rules(instance, err) != 0 || open_broker(instance, err) != 0 ||
         open_sinks(instance, err) != 0 || start_roles(instance, err) != 0 ||
@@ -408,6 +418,7 @@ int instance_run(const struct instance_options *options)
     struct instance instance = {.options = options};
     struct error err = {0};
     pthread_mutex_init(&instance.failure_lock, NULL);
+    log_set_role(options->name);
     log_event(LOG_INFO, options->name, "starting", LOG_T("version", version_text()),
               LOG_T("data", options->data_dir));
     if (start(&instance, &err) == 0)

@@ -10,10 +10,15 @@ extern const struct config_module *const all_modules[];
 
 /* Module "log". */
 struct log_config {
-    int level;  /* enum log_level */
-    int format; /* enum log_format */
+    int level;                   /* enum log_level */
+    int format;                  /* enum log_format */
+    struct setting_list modules; /* "gateway=debug" */
+    int64_t burst;
+    int64_t per_s;
 };
 extern const struct config_module log_module;
+/* Make them those in force. */
+void log_apply(const struct log_config *config);
 
 /* Module "admin". */
 struct admin_config {

@@ -319,7 +319,6 @@ int options_load(struct options *options, struct config **out, struct error *err
         free(defaults[--default_count]);
     if (result != 0)
         return -1;
-    const struct log_config *log = config_get(*out, &log_module);
-    log_configure((enum log_level)log->level, (enum log_format)log->format);
+    log_apply(config_get(*out, &log_module));
     return 0;
 }

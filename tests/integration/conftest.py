@@ -46,6 +46,13 @@ def free_port():
                 continue
 
 
+def short_names(line):
+    """A log line with the names the program gives its fields (it writes ECS's)."""
+    known = {"log.level": "level", "log.logger": "module", "error.message": "error",
+             "event.reason": "reason", "server.address": "address", "file.path": "file"}
+    return {known.get(name, name.removeprefix("motorcade.")): value for name, value in line.items()}
+
+
 class Reply:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -100,7 +107,7 @@ class Motorcade:
     def _read_log(self, process):
         for line in process.stderr:
             try:
-                self.events.append(json.loads(line))
+                self.events.append(short_names(json.loads(line)))
             except json.JSONDecodeError:
                 self.events.append({"message": line.rstrip("\n"), "raw": True})
 

@@ -94,12 +94,52 @@ static void test_methods(void **state)
     close(fd);
 }
 
+static unsigned serve_change(void *context, const struct http1_request *request, struct buf *out)
+{
+    char value[8];
+    assert_true(http1_query_value(request->query, "x", value, sizeof value));
+    buf_printf(out, "%s %s", (const char *)context, value);
+    return 202;
+}
+
+static void post(void *state, const char *headers, unsigned status, const char *part)
+{
+    struct buf body;
+    buf_init(&body, 0);
+    int fd = client_open(state);
+    client_send_text(fd, "POST /admin/change?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n");
+    client_send_text(fd, headers);
+    client_send_text(fd, "\r\n");
+    assert_int_equal(client_response(fd, &body), status);
+    buf_append_char(&body, '\0');
+    assert_non_null(strstr(body.ptr, part));
+    buf_deinit(&body);
+    close(fd);
+}
+
+static void test_changes_are_posts_and_not_from_web_pages(void **state)
+{
+    char context[] = "changed";
+    admin_add(&(struct admin_page){.path = "/admin/change",
+                                   .content_type = "text/plain",
+                                   .is_change = true,
+                                   .serve = serve_change,
+                                   .context = context});
+    expect(*state, "/admin/change?x=1", 405, "POST");
+    post(*state, "", 202, "changed 1");
+    post(*state, "Origin: http://evil.example\r\n", 403, "web page");
+    admin_remove("/admin/change");
+    expect(*state, "/admin/change?x=1", 404, "not_found");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_metrics, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_health, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_methods, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_changes_are_posts_and_not_from_web_pages, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
