@@ -280,6 +280,7 @@ static void count_deliveries(struct producer *producer)
 {
     count(METRIC_BROKER_DELIVERED, DELIVERY_DURABLE, &producer->durable);
     count(METRIC_BROKER_DELIVERED, DELIVERY_FAILED, &producer->failed);
+    count(METRIC_BROKER_DELIVERED, DELIVERY_FAILED + 1, &producer->returned);
 }
 
 void producer_poll(struct producer *producer)
@@ -293,6 +294,11 @@ void producer_wait(struct producer *producer, int64_t timeout_ns)
     producer_flush(producer);
     producer->broker->driver->wait(producer, timeout_ns);
     producer_poll(producer);
+}
+
+void producer_recall(struct producer *producer)
+{
+    producer->broker->driver->recall(producer);
 }
 
 size_t producer_pending(const struct producer *producer)

@@ -70,6 +70,11 @@ struct producer_handler {
      * was given to publish. In order per partition; over the journal in order
      * of publishing. FAILED: not durable, will not be; never ack it. */
     void (*on_delivery)(void *context, uint64_t tag, enum delivery delivery, int64_t offset);
+    /* Optional: instead of FAILED, the record as it was published comes back,
+     * borrowed for the call, in order per key: for an owner that knows another
+     * way for it. FAILED is left for what the broker will never take. It may
+     * turn up in the broker nevertheless, as after any failure. */
+    void (*on_return)(void *context, uint64_t tag, int topic, const struct record *record);
     /* Room again after PUBLISH_FULL. On the owner's thread, from producer_poll. */
     void (*on_room)(void *context);
     /* From any thread: call producer_poll soon. Must not block. NULL: the owner
@@ -96,9 +101,16 @@ void producer_poll(struct producer *producer);
 /* For owners that are plain threads: flush, then wait until something can be
  * delivered or timeout_ns passed, then poll. */
 void producer_wait(struct producer *producer, int64_t timeout_ns);
+/* Don't wait any longer for what was accepted: all that isn't durable is given
+ * back in the next polls (on_return; FAILED without it), in order per key, and
+ * what turns out durable meanwhile is delivered as such. The journal gives back
+ * what it hasn't been handed (flush); what it has it writes first. What is
+ * published after the call isn't concerned. */
+void producer_recall(struct producer *producer);
 /* Records accepted and not yet delivered. */
 size_t producer_pending(const struct producer *producer);
-/* Flush, wait up to timeout_ns for durability, report the rest FAILED, free. */
+/* Flush, wait up to timeout_ns for durability, give the rest back (on_return) or
+ * report it FAILED, free. */
 void producer_close(struct producer *producer, int64_t timeout_ns);
 
 /* ---- consuming: one owner thread each ---- */

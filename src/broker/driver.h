@@ -29,6 +29,7 @@ struct broker_driver {
     void (*flush)(struct producer *producer);
     void (*poll)(struct producer *producer);
     void (*wait)(struct producer *producer, int64_t timeout_ns);
+    void (*recall)(struct producer *producer);
     void (*producer_close)(struct producer *producer, int64_t timeout_ns);
 
     int (*consumer_open)(struct consumer **out, struct broker *broker,
@@ -67,7 +68,7 @@ struct producer {
     atomic_bool wants_room; /* FULL was answered, on_room is owed */
     unsigned round_robin;
     /* counted here, given to the metrics once per flush or poll */
-    uint64_t accepted, accepted_bytes, refused, full, durable, failed;
+    uint64_t accepted, accepted_bytes, refused, full, durable, failed, returned;
 };
 
 struct consumer {
@@ -96,6 +97,18 @@ static inline void producer_deliver(struct producer *producer, uint64_t tag, enu
     else
         producer->failed++;
     producer->handler.on_delivery(producer->handler.context, tag, delivery, offset);
+}
+/* The same for a record that isn't durable and might be another time. */
+static inline void producer_return(struct producer *producer, uint64_t tag, int topic,
+                                   const struct record *record)
+{
+    if (producer->handler.on_return == NULL) {
+        producer_deliver(producer, tag, DELIVERY_FAILED, -1);
+        return;
+    }
+    producer->pending--;
+    producer->returned++;
+    producer->handler.on_return(producer->handler.context, tag, topic, record);
 }
 /* The last call before a driver frees it. */
 void producer_deinit(struct producer *producer);

@@ -41,8 +41,8 @@ struct memory {
 struct memory_pending {
     uint64_t tag;
     int topic, partition;
-    struct memory_record *record; /* NULL once handed over */
-    int64_t offset;
+    struct memory_record *record; /* NULL once in its partition */
+    int64_t offset;               /* -1: not there; handed over and -1: to be returned */
 };
 
 struct memory_producer {
@@ -290,17 +290,14 @@ static bool partition_append(struct memory_partition *p, struct memory_record *r
     return true;
 }
 
-/* Offset -1 stays where memory ran out: delivered as FAILED. */
+/* Where memory runs out the record stays with its producer. */
 static void hand_over(struct memory *memory, struct memory_pending *pending)
 {
     struct memory_partition *p = &memory->partitions[pending->topic][pending->partition];
     if (partition_append(p, pending->record)) {
         pending->offset = p->first + (int64_t)p->count - 1;
-    } else {
-        memory->bytes -= (int64_t)stored_bytes(&pending->record->record);
-        record_unref(pending->record);
+        pending->record = NULL;
     }
-    pending->record = NULL;
 }
 
 static void memory_flush(struct producer *base)
@@ -318,14 +315,26 @@ static void memory_flush(struct producer *base)
         base->handler.wake(base->handler.context);
 }
 
+static void give_back(struct memory_producer *producer, struct memory_pending *pending)
+{
+    struct memory *memory = as_memory(producer->base.broker);
+    producer_return(&producer->base, pending->tag, pending->topic, &pending->record->record);
+    pthread_mutex_lock(&memory->lock);
+    memory->bytes -= (int64_t)stored_bytes(&pending->record->record);
+    record_unref(pending->record);
+    pthread_mutex_unlock(&memory->lock);
+}
+
 /* A callback may publish: what it adds stands behind what is delivered here. */
 static void deliver(struct memory_producer *producer)
 {
     size_t count = producer->handed_over;
     for (size_t i = 0; i < count; i++) {
         struct memory_pending done = producer->pending[i];
-        producer_deliver(&producer->base, done.tag,
-                         done.offset >= 0 ? DELIVERY_DURABLE : DELIVERY_FAILED, done.offset);
+        if (done.offset < 0)
+            give_back(producer, &done);
+        else
+            producer_deliver(&producer->base, done.tag, DELIVERY_DURABLE, done.offset);
     }
     producer->count -= count;
     producer->handed_over -= count;
@@ -343,6 +352,15 @@ static void memory_poll(struct producer *base)
     trim(as_memory(base->broker));
     if (has_room(as_memory(base->broker), producer, 0))
         producer_tell_room(base);
+}
+
+/* What was not handed over is passed by. */
+static void memory_recall(struct producer *base)
+{
+    struct memory_producer *producer = as_producer(base);
+    producer->handed_over = producer->count;
+    if (base->pending > 0 && base->handler.wake != NULL)
+        base->handler.wake(base->handler.context);
 }
 
 static void memory_wait(struct producer *base, int64_t timeout_ns)
@@ -578,6 +596,7 @@ const struct broker_driver memory_driver = {
     .flush = memory_flush,
     .poll = memory_poll,
     .wait = memory_wait,
+    .recall = memory_recall,
     .producer_close = memory_producer_close,
     .consumer_open = memory_consumer_open,
     .fetch = memory_fetch,

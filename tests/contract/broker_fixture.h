@@ -36,7 +36,7 @@ struct fixture {
     struct producer *producer;
     uint64_t tags[TAGS_MAX]; /* in order of delivery */
     int64_t offsets[TAGS_MAX];
-    size_t delivered, durable, failed, rooms;
+    size_t delivered, durable, failed, returned, rooms;
     atomic_int wakes;
 };
 
@@ -49,6 +49,23 @@ static void on_delivery(void *context, uint64_t tag, enum delivery delivery, int
         f->durable++;
     else
         f->failed++;
+}
+
+/* What publish() below made of the tag comes back; offset -2 stands for it. */
+static void on_return(void *context, uint64_t tag, int topic, const struct record *record)
+{
+    struct fixture *f = context;
+    char key[16];
+    char value[16];
+    snprintf(key, sizeof key, "k%u", (unsigned)tag % 7);
+    snprintf(value, sizeof value, "v%u", (unsigned)tag);
+    assert_int_equal(topic, broker_find_topic(f->broker, "t"));
+    assert_true(bytes_equal(record->key, bytes_from_text(key)));
+    assert_true(bytes_equal(record->value, bytes_from_text(value)));
+    assert_int_equal(record->timestamp_ns, (int64_t)tag * NS_PER_MS);
+    f->tags[f->delivered] = tag;
+    f->offsets[f->delivered++] = -2;
+    f->returned++;
 }
 
 static void on_room(void *context)
@@ -160,17 +177,22 @@ static void publish_durably(struct fixture *f, int number, const char *key, cons
     wait_delivered(f->producer);
 }
 
-/* n records, keys k0..k6, tags and times (ms) 0..n-1, value "v<tag>". */
+/* Key k0..k6, time (ms) = tag, value "v<tag>". */
+static enum publish_result publish_tag(struct fixture *f, int number, unsigned tag)
+{
+    char key[16];
+    char value[16];
+    snprintf(key, sizeof key, "k%u", tag % 7);
+    snprintf(value, sizeof value, "v%u", tag);
+    return publish(f->producer, number, key, value, tag);
+}
+
+/* Tags 0..n-1. */
 static void publish_many(struct fixture *f, int number, unsigned n)
 {
-    for (unsigned i = 0; i < n; i++) {
-        char key[16];
-        char value[16];
-        snprintf(key, sizeof key, "k%u", i % 7);
-        snprintf(value, sizeof value, "v%u", i);
-        while (publish(f->producer, number, key, value, i) == PUBLISH_FULL)
+    for (unsigned i = 0; i < n; i++)
+        while (publish_tag(f, number, i) == PUBLISH_FULL)
             producer_wait(f->producer, SECOND);
-    }
     wait_delivered(f->producer);
 }
 

@@ -187,6 +187,84 @@ static void the_owner_is_woken_when_durable(void **state)
     assert_int_equal(f->durable, 1);
 }
 
+/* ---- recalling ---- */
+
+static void reopen_with_returns(struct fixture *f)
+{
+    producer_close(f->producer, DEADLINE);
+    struct producer_handler handler = {
+        .on_delivery = on_delivery, .on_return = on_return, .wake = on_wake, .context = f};
+    assert_int_equal(producer_open(&f->producer, f->broker, &handler, NULL), 0);
+}
+
+/* Every tag below n was told once, those of a key in order. */
+static void expect_told(struct fixture *f, unsigned n)
+{
+    unsigned next[7] = {0, 1, 2, 3, 4, 5, 6};
+    assert_int_equal(f->delivered, n);
+    for (unsigned i = 0; i < n; i++) {
+        unsigned tag = (unsigned)f->tags[i];
+        assert_int_equal(tag, next[tag % 7]);
+        next[tag % 7] += 7;
+    }
+}
+
+static void what_is_recalled_comes_back_or_is_durable(void **state)
+{
+    struct fixture *f = *state;
+    int t = topic(f, "t");
+    reopen_with_returns(f);
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(publish_tag(f, t, i), PUBLISH_ACCEPTED);
+        if (i == 400)
+            producer_flush(f->producer);
+    }
+    producer_recall(f->producer);
+    wait_wakes(f, 0);
+    assert_int_equal(f->delivered, 0); /* not before a poll */
+    wait_delivered(f->producer);
+    expect_told(f, 1000);
+    assert_int_equal(f->durable + f->returned, 1000);
+    if (kind == BROKER_MEMORY || kind == BROKER_JOURNAL)
+        assert_int_equal(f->returned, 599);
+}
+
+static void a_producer_goes_on_after_a_recall(void **state)
+{
+    struct fixture *f = *state;
+    int t = topic(f, "t");
+    reopen_with_returns(f);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(publish_tag(f, t, i), PUBLISH_ACCEPTED);
+    producer_recall(f->producer);
+    for (unsigned i = 100; i < 200; i++)
+        assert_int_equal(publish_tag(f, t, i), PUBLISH_ACCEPTED);
+    wait_delivered(f->producer);
+    expect_told(f, 200);
+    assert_true(f->durable >= 100);
+    for (unsigned i = 0; i < 200; i++)
+        assert_true(f->offsets[i] >= 0 || f->tags[i] < 100);
+    struct consumer *consumer = consume(f, NULL, t, CONSUMER_FROM_EARLIEST, 0);
+    for (size_t got = 0; got < f->durable;)
+        got += fetch(consumer, 100).count;
+    consumer_close(consumer);
+}
+
+static void without_on_return_the_recalled_fail(void **state)
+{
+    struct fixture *f = *state;
+    int t = topic(f, "t");
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(publish_tag(f, t, i), PUBLISH_ACCEPTED);
+    producer_recall(f->producer);
+    wait_delivered(f->producer);
+    expect_told(f, 100);
+    assert_int_equal(f->durable + f->failed, 100);
+    producer_recall(f->producer); /* of nothing */
+    producer_poll(f->producer);
+    assert_int_equal(f->delivered, 100);
+}
+
 /* ---- consuming ---- */
 
 static void consumers_see_all_in_order(void **state)
@@ -657,6 +735,9 @@ int main(int argc, char **argv)
         CASE(a_full_queue_answers_full_then_room),
         CASE(closing_a_producer_delivers_the_rest),
         CASE(the_owner_is_woken_when_durable),
+        CASE(what_is_recalled_comes_back_or_is_durable),
+        CASE(a_producer_goes_on_after_a_recall),
+        CASE(without_on_return_the_recalled_fail),
         CASE(consumers_see_all_in_order),
         CASE(other_topics_are_not_seen),
         CASE(one_consumer_reads_several_topics),

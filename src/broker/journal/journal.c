@@ -227,6 +227,7 @@ const struct broker_driver journal_driver = {
     .flush = journal_flush,
     .poll = journal_poll,
     .wait = journal_wait,
+    .recall = journal_recall,
     .producer_close = journal_producer_close,
     .consumer_open = journal_consumer_open,
     .fetch = journal_fetch,

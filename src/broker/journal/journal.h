@@ -27,6 +27,7 @@ struct item {
     enum item_kind kind;
 };
 
+/* FAILED also: recalled before it was pushed. */
 enum batch_state { BATCH_OPEN, BATCH_QUEUED, BATCH_DURABLE, BATCH_FAILED };
 
 /* Belongs to its producer; to the writer while it is QUEUED. */
@@ -38,6 +39,8 @@ struct batch {
     size_t len;         /* of the payload in bytes[FRAME_HEADER_BYTES…] */
     size_t cap;         /* of bytes */
     uint32_t delivered; /* records that the owner was told of */
+    size_t returned;    /* bytes of payload that went back to the owner */
+    bool is_to_free;
     uint8_t *bytes;
     struct batch *next_free;
 };
@@ -132,6 +135,7 @@ enum publish_result journal_publish(struct producer *producer, int topic, int pa
 void journal_flush(struct producer *producer);
 void journal_poll(struct producer *producer);
 void journal_wait(struct producer *producer, int64_t timeout_ns);
+void journal_recall(struct producer *producer);
 void journal_producer_close(struct producer *producer, int64_t timeout_ns);
 
 int journal_consumer_open(struct consumer **out, struct broker *broker,

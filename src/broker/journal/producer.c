@@ -116,6 +116,7 @@ static struct batch *batch_open(struct journal_producer *producer, struct batch 
         return NULL;
     batch->len = 0;
     batch->delivered = 0;
+    batch->returned = 0;
     batch->frame = (struct frame){.type = FRAME_RECORDS,
                                   .topic = (uint16_t)topic,
                                   .partition = (uint16_t)partition,
@@ -250,11 +251,35 @@ void journal_flush(struct producer *base)
 
 static void settle(struct journal_producer *producer, struct batch *batch)
 {
-    batch->delivered++;
     if (batch->delivered < batch->frame.count)
         return;
     producer->bytes -= batch->len;
     batch_recycle(producer, batch);
+}
+
+/* The batch's next record: from its first to its last, for what goes back is
+ * never preceded by a durable one of the same batch. */
+static void give_back(struct journal_producer *producer, const struct pending *pending)
+{
+    struct batch *batch = pending->batch;
+    const uint8_t *payload = batch->bytes + FRAME_HEADER_BYTES;
+    const uint8_t *at = payload + batch->returned;
+    struct record record;
+    must(record_decode(&at, payload + batch->len, &record));
+    batch->returned = (size_t)(at - payload);
+    producer_return(&producer->base, pending->tag, batch->frame.topic, &record);
+}
+
+/* Tell the owner of one record, which is settled or will not be. */
+static void tell(struct journal_producer *producer, const struct pending *pending)
+{
+    struct batch *batch = pending->batch;
+    uint32_t nth = batch->delivered++;
+    if (atomic_load_explicit(&batch->state, memory_order_acquire) == BATCH_DURABLE)
+        producer_deliver(&producer->base, pending->tag, DELIVERY_DURABLE,
+                         batch->frame.base_offset + nth);
+    else
+        give_back(producer, pending);
 }
 
 /* The callbacks may publish and flush. */
@@ -265,13 +290,29 @@ static void deliver(struct journal_producer *producer)
         int state = atomic_load_explicit(&next.batch->state, memory_order_acquire);
         if (state != BATCH_DURABLE && state != BATCH_FAILED)
             return;
-        int64_t offset = next.batch->frame.base_offset + next.batch->delivered;
         producer->tail++;
+        tell(producer, &next);
         settle(producer, next.batch);
-        producer_deliver(&producer->base, next.tag,
-                         state == BATCH_DURABLE ? DELIVERY_DURABLE : DELIVERY_FAILED,
-                         state == BATCH_DURABLE ? offset : -1);
     }
+}
+
+/* What is not yet pushed never will be. What is may be on the disk any moment:
+ * its fate is known soon, and stands in front in the ring. */
+void journal_recall(struct producer *base)
+{
+    struct journal_producer *producer = as_producer(base);
+    while (producer->opened != NULL) {
+        struct batch *batch = producer->opened;
+        producer->opened = batch->next_free;
+        producer->open[batch->frame.topic][batch->frame.partition] = NULL;
+        if (batch->frame.count == 0)
+            batch_recycle(producer, batch);
+        else
+            atomic_store_explicit(&batch->state, BATCH_FAILED, memory_order_relaxed);
+    }
+    producer->opened_bytes = 0;
+    if (base->pending > 0 && base->handler.wake != NULL)
+        base->handler.wake(base->handler.context);
 }
 
 /* Half empty: so that room is not told record by record. */
@@ -334,8 +375,11 @@ void journal_producer_free(struct journal_producer *producer)
 {
     for (size_t i = producer->tail; i != producer->head; i++) {
         struct batch *batch = producer->pending[i & producer->mask].batch;
-        if (++batch->delivered == batch->frame.count)
-            batch_free(batch);
+        if (batch->is_to_free)
+            continue;
+        batch->is_to_free = true;
+        batch->next_free = producer->free_batches;
+        producer->free_batches = batch;
     }
     while (producer->free_batches != NULL) {
         struct batch *batch = producer->free_batches;
@@ -354,8 +398,7 @@ static void bury(struct journal_producer *producer)
 {
     struct journal *journal = producer->journal;
     for (size_t i = producer->tail; i != producer->head; i++)
-        producer_deliver(&producer->base, producer->pending[i & producer->mask].tag,
-                         DELIVERY_FAILED, -1);
+        tell(producer, &producer->pending[i & producer->mask]);
     producer_deinit(&producer->base);
     pthread_mutex_lock(&journal->wake_lock);
     producer->is_closed = true;
