@@ -15,6 +15,8 @@ import time
 
 import pytest
 
+from kafka_cluster import Cluster
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("MOTORCADE", ROOT / "build" / "src" / "motorcade"))
 CABS = ROOT.parent / "shared" / "data" / "sf-cabs-2008-05-20.csv.gz"
@@ -226,3 +228,27 @@ def cabs():
     if not CABS.exists():
         pytest.skip(f"SKIP: the real traces are not here ({CABS.name})")
     return CABS
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory):
+    """One broker: $MOTORCADE_TEST_KAFKA when there is one (scripts/test), else our own."""
+    brokers = os.environ.get("MOTORCADE_TEST_KAFKA")
+    if brokers:
+        yield Cluster(brokers)
+        return
+    cluster = Cluster(data=tmp_path_factory.mktemp("kafka") / "cluster")
+    try:
+        yield cluster.start()
+    finally:
+        cluster.delete()
+
+
+@pytest.fixture(scope="module")
+def kafka3(tmp_path_factory):
+    """Three brokers: replication 3, min.insync.replicas 2."""
+    cluster = Cluster(data=tmp_path_factory.mktemp("kafka3") / "cluster")
+    try:
+        yield cluster.start("--nodes", "3")
+    finally:
+        cluster.delete()
