@@ -19,10 +19,10 @@ void ruleset_unref(struct ruleset *ruleset)
 {
     if (ruleset == NULL || atomic_fetch_sub_explicit(&ruleset->refs, 1, memory_order_acq_rel) != 1)
         return;
+    rule_arena_deinit(&ruleset->arena);
     for (size_t i = 0; i < ruleset->document_count; i++)
         yaml_unload(ruleset->documents[i]);
     free(ruleset->documents);
-    rule_arena_deinit(&ruleset->arena);
     free(ruleset);
 }
 
@@ -121,6 +121,8 @@ enum verdict ruleset_apply(const struct ruleset *ruleset, struct packet *packet,
     const struct category *category = &ruleset->categories[out->category];
     packet->category = category->name;
     packet->flag_count = 0;
+    if (context->thread != NULL)
+        context->thread->block = NULL;
     int64_t age_ns = rule_age_ns(packet, context);
     bool is_folded = rule_fold_passes(&category->fold, packet, age_ns);
     const struct rule_test *test = is_folded ? category->rest : category->tests;

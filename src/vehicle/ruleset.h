@@ -54,6 +54,22 @@ struct bytes ruleset_category_name(const struct ruleset *ruleset, size_t categor
 size_t ruleset_rule_count(const struct ruleset *ruleset);
 const struct rule *ruleset_rule(const struct ruleset *ruleset, size_t index);
 
+/* ---- threads ---- */
+
+/* Do its rules remember vehicles or have machines? */
+bool ruleset_needs_thread(const struct ruleset *ruleset);
+/* How far back the records lie that what is remembered may follow from; 0:
+ * nothing is remembered. */
+int64_t ruleset_lookback_ns(const struct ruleset *ruleset);
+
+/* What a thread that applies this ruleset owns; holds a reference of it. What
+ * `old` (another ruleset's, NULL, still the caller's) remembers for rules that say
+ * the same in both is taken over. */
+int ruleset_thread_new(struct rule_thread **out, struct ruleset *ruleset,
+                       const struct state_limits *limits, const struct rule_thread *old,
+                       struct error *err);
+void ruleset_thread_free(struct rule_thread *thread); /* NULL is fine */
+
 /* ---- deciding ---- */
 
 enum verdict { VERDICT_PASS, VERDICT_FLAG, VERDICT_DEAD_LETTER, VERDICT_DROP };

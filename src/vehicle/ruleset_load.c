@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "vehicle/rule/files.h"
 #include "vehicle/ruleset_private.h"
 
 enum { FILES_MAX = 256 };
@@ -30,8 +31,9 @@ struct loader {
     struct category other;
     struct rule_list other_own;
     bool has_other;
-    uint64_t hashes[FILES_MAX];
+    uint64_t hashes[FILES_MAX + 1]; /* of the YAML files; then of what they name */
     size_t file_count;
+    struct rule_files files; /* that rules name */
 };
 
 static int no_memory(struct error *err)
@@ -67,16 +69,37 @@ static int check_unique(const struct loader *loader, const struct yaml_node *nod
     return 0;
 }
 
+/* What a rule says, as a number: the state of one that says the same before and
+ * after a reload stays. */
+static uint64_t fingerprint(const struct yaml_node *node, uint64_t hash)
+{
+    uint64_t parts[3] = {hash, (uint64_t)yaml_kind(node)};
+    if (yaml_kind(node) == YAML_SCALAR)
+        parts[2] = hash64(yaml_text(node)) + yaml_is_quoted(node);
+    for (size_t i = 0; yaml_kind(node) == YAML_SEQUENCE && i < yaml_count(node); i++)
+        parts[2] = fingerprint(yaml_item(node, i), parts[2]);
+    for (size_t i = 0; yaml_kind(node) == YAML_MAPPING && i < yaml_count(node); i++)
+        parts[2] = fingerprint(yaml_value(node, i), fingerprint(yaml_key(node, i), parts[2]));
+    return hash64(bytes_of((const char *)parts, sizeof parts));
+}
+
 static int take_rule(struct loader *loader, const struct yaml_node *node, struct rule_list *list,
                      struct error *err)
 {
-    struct rule *rule = rule_alloc(&loader->ruleset->arena, sizeof *rule);
+    struct ruleset *ruleset = loader->ruleset;
+    struct rule *rule = rule_alloc(&ruleset->arena, sizeof *rule);
     if (rule == NULL)
         return no_memory(err);
-    if (rule_compile(node, &loader->ruleset->arena, rule, err) != 0 ||
-        check_unique(loader, node, rule, err) != 0)
-        return -1;
     rule->index = (unsigned)loader->all.count;
+    struct rule_build build = {.node = node,
+                               .arena = &ruleset->arena,
+                               .layout = &ruleset->layout,
+                               .files = &loader->files,
+                               .rule = rule};
+    uint64_t files = loader->files.hash;
+    if (rule_compile(&build, err) != 0 || check_unique(loader, node, rule, err) != 0)
+        return -1;
+    rule->fingerprint = fingerprint(node, files == loader->files.hash ? 0 : loader->files.hash);
     rule->test.rule = rule;
     if (list_add(&loader->all, rule) != 0 || list_add(list, rule) != 0)
         return no_memory(err);
@@ -179,6 +202,8 @@ static int take_text(struct loader *loader, const char *name, struct bytes text,
         return -1;
     ruleset->documents[ruleset->document_count++] = document;
     loader->hashes[loader->file_count++] = hash64(text);
+    if (rule_files_enter(&loader->files, name, err) != 0)
+        return -1;
     return take_root(loader, yaml_root(document), err);
 }
 
@@ -279,12 +304,14 @@ static int list_candidates(struct ruleset *ruleset, enum packet_dialect dialect,
     return 0;
 }
 
-static uint64_t hash_of(const struct loader *loader)
+static uint64_t hash_of(struct loader *loader)
 {
+    size_t count = loader->file_count;
+    if (loader->files.hash != 0)
+        loader->hashes[count++] = loader->files.hash;
     uint64_t hash = loader->hashes[0];
-    if (loader->file_count > 1)
-        hash = hash64(
-            bytes_of((const char *)loader->hashes, loader->file_count * sizeof loader->hashes[0]));
+    if (count > 1)
+        hash = hash64(bytes_of((const char *)loader->hashes, count * sizeof loader->hashes[0]));
     return hash == 0 ? 1 : hash;
 }
 
@@ -308,8 +335,10 @@ static int complete(struct loader *loader, struct error *err)
     for (unsigned dialect = 0; dialect < DIALECTS_MAX; dialect++)
         if (list_candidates(ruleset, (enum packet_dialect)dialect, err) != 0)
             return -1;
-    for (size_t i = 0; i < loader->all.count; i++)
+    for (size_t i = 0; i < loader->all.count; i++) {
         ruleset->rules[i] = loader->all.items[i];
+        ruleset->has_machines |= loader->all.items[i]->kind->machine_new != NULL;
+    }
     ruleset->rule_count = loader->all.count;
     ruleset->hash = hash_of(loader);
     return 0;
@@ -332,6 +361,7 @@ static struct loader *loader_new(size_t files, struct error *err)
     atomic_init(&ruleset->refs, 1);
     ruleset->documents = documents;
     loader->ruleset = ruleset;
+    rule_files_init(&loader->files);
     return loader;
 }
 
@@ -349,6 +379,7 @@ static int loader_finish(struct loader *loader, int result, struct ruleset **out
     for (size_t i = 0; i < RULESET_CATEGORIES_MAX; i++)
         free(loader->own[i].items);
     free(loader->other_own.items);
+    rule_files_deinit(&loader->files);
     free(loader);
     return result;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ruleset's inside, for ruleset.c, ruleset_load.c and rule/arena.c. */
+/* The ruleset's inside, for ruleset*.c and rule/arena.c. */
 #pragma once
 
 #include <stdatomic.h>
@@ -7,9 +7,10 @@
 #include "vehicle/category.h"
 #include "vehicle/ruleset.h"
 
-/* Allocations that live as long as the ruleset. */
+/* Allocations that live as long as the ruleset, and what else ends with it. */
 struct rule_arena {
     struct rule_block *blocks;
+    struct rule_deferred *deferred; /* in the blocks; the newest first */
 };
 void rule_arena_deinit(struct rule_arena *arena);
 
@@ -25,6 +26,8 @@ struct ruleset {
     atomic_uint refs;
     uint64_t hash;
     struct rule_arena arena;
+    struct state_layout layout; /* what is remembered of a vehicle */
+    bool has_machines;
     /* Names and texts of rules borrow from them. */
     struct yaml_document **documents;
     size_t document_count;

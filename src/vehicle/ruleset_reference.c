@@ -81,14 +81,38 @@ static const char *type_name(enum rule_setting_type type)
         return "field or list of fields";
     case RULE_SETTING_NUMBER:
         return "number";
+    case RULE_SETTING_INTEGER:
+        return "whole number";
+    case RULE_SETTING_BOOL:
+        return "`true` or `false`";
     case RULE_SETTING_DURATION:
         return "duration (`ms`, `s`, `m`, `h`, `d`)";
     case RULE_SETTING_VALUES:
         return "list of values";
     case RULE_SETTING_CHOICE:
         return "one of";
+    case RULE_SETTING_TEXT:
+        return "text";
+    case RULE_SETTING_TEXTS:
+        return "text or list of texts";
+    case RULE_SETTING_TEMPLATE:
+        return "text with `{field}` in it";
+    case RULE_SETTING_FILE:
+        return "name of a file, relative to the ruleset's";
+    case RULE_SETTING_NODE:
+        return "see below";
     }
     return "";
+}
+
+static void print_setting(struct buf *out, const struct rule_setting *setting)
+{
+    buf_printf(out, "| `%s` | %s", setting->name, type_name(setting->type));
+    if (setting->unit != RULE_UNIT_NONE)
+        buf_printf(out, " with its unit (%s)", rule_unit_names(setting->unit));
+    for (size_t i = 0; setting->choices != NULL && setting->choices[i] != NULL; i++)
+        buf_printf(out, "%s `%s`", i == 0 ? "" : ",", setting->choices[i]);
+    buf_printf(out, " | %s | %s |\n", setting->is_required ? "yes" : "no", setting->help);
 }
 
 static void print_kind(struct buf *out, const struct rule_kind *kind)
@@ -96,12 +120,8 @@ static void print_kind(struct buf *out, const struct rule_kind *kind)
     buf_printf(out, "\n### %s\n\n%s Reason code `%s`.\n\n```yaml\n- %s\n```\n\n", kind->name,
                kind->help, reason_code(kind->reason), kind->example);
     buf_append_text(out, "| setting | type | required | meaning |\n|---|---|---|---|\n");
-    for (const struct rule_setting *s = kind->settings; s->name != NULL; s++) {
-        buf_printf(out, "| `%s` | %s", s->name, type_name(s->type));
-        for (size_t i = 0; s->choices != NULL && s->choices[i] != NULL; i++)
-            buf_printf(out, "%s `%s`", i == 0 ? "" : ",", s->choices[i]);
-        buf_printf(out, " | %s | %s |\n", s->is_required ? "yes" : "no", s->help);
-    }
+    for (const struct rule_setting *s = kind->settings; s->name != NULL; s++)
+        print_setting(out, s);
 }
 
 int ruleset_print_reference(struct buf *out)

@@ -49,9 +49,9 @@ static const char *near_field(const char *written)
     return NULL;
 }
 
-static int check_slip(const struct yaml_node *node, const char *what, struct error *err)
+static int check_slip(const struct yaml_node *node, const char *written, const char *what,
+                      struct error *err)
 {
-    const char *written = yaml_text(node).ptr;
     const char *near = near_field(written);
     if (near == NULL)
         return 0;
@@ -61,17 +61,27 @@ static int check_slip(const struct yaml_node *node, const char *what, struct err
                       what, written, near, written);
 }
 
-static int compile_signal(const struct yaml_node *node, const char *what, struct field *out,
-                          struct error *err)
+static int compile_signal(const struct yaml_node *node, struct bytes path, const char *what,
+                          struct field *out, struct error *err)
 {
     static const struct bytes prefix = {"signals.", 8};
-    struct bytes path = yaml_text(node);
     bool is_explicit = path.len > prefix.len && bytes_equal(bytes_of(path.ptr, prefix.len), prefix);
     if (is_explicit)
         path = bytes_of(path.ptr + prefix.len, path.len - prefix.len);
-    else if (check_slip(node, what, err) != 0)
+    else if (check_slip(node, path.ptr, what, err) != 0)
         return -1;
     *out = (struct field){.name = path, .type = FIELD_SIGNAL};
+    return 0;
+}
+
+int field_compile_name(const struct yaml_node *node, struct bytes name, const char *what,
+                       struct field *out, struct error *err)
+{
+    const struct field_info *info = find(name);
+    if (info == NULL)
+        return compile_signal(node, name, what, out, err);
+    *out = (struct field){
+        .name = name, .type = info->type, .offset = info->offset, .mask = info->mask};
     return 0;
 }
 
@@ -80,12 +90,7 @@ int field_compile(const struct yaml_node *node, const char *what, struct field *
 {
     if (yaml_kind(node) != YAML_SCALAR || yaml_text(node).len == 0)
         return yaml_error(node, err, "%s must be the name of a field", what);
-    const struct field_info *info = find(yaml_text(node));
-    if (info == NULL)
-        return compile_signal(node, what, out, err);
-    *out = (struct field){
-        .name = yaml_text(node), .type = info->type, .offset = info->offset, .mask = info->mask};
-    return 0;
+    return field_compile_name(node, yaml_text(node), what, out, err);
 }
 
 static struct bytes text_of(const struct field *field, const struct packet *packet)

@@ -39,6 +39,10 @@ struct value {
 /* An unknown name that is one slip away from a known one is an error. */
 int field_compile(const struct yaml_node *node, const char *what, struct field *out,
                   struct error *err);
+/* The same of a name that stands in a larger text at `node`; NUL-terminated, lives
+ * as long as the field. */
+int field_compile_name(const struct yaml_node *node, struct bytes name, const char *what,
+                       struct field *out, struct error *err);
 
 bool field_is_present(const struct field *field, const struct packet *packet);
 /* VALUE_NONE when it is absent. */

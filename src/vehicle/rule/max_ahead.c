@@ -12,10 +12,9 @@ static const struct rule_setting settings[] = {
     {0},
 };
 
-static int compile(const struct yaml_node *node, const void *check, struct rule_test *test,
-                   struct error *err)
+static int compile(struct rule_build *build, void *check, struct rule_test *test, struct error *err)
 {
-    (void)node, (void)err;
+    (void)build, (void)err;
     const struct max_ahead *max_ahead = check;
     test->form = RULE_AGE;
     test->mask = PACKET_HAS_TIME;

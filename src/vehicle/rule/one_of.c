@@ -28,19 +28,18 @@ static int check_values(const struct yaml_node *node, const struct one_of *one_o
     return 0;
 }
 
-static int compile(const struct yaml_node *node, const void *check, struct rule_test *test,
-                   struct error *err)
+static int compile(struct rule_build *build, void *check, struct rule_test *test, struct error *err)
 {
     (void)test;
     const struct one_of *one_of = check;
     switch (one_of->field.type) {
     case FIELD_TIME:
-        return yaml_error(node, err, "one_of of time: use the kinds max_age and max_ahead");
+        return yaml_error(build->node, err, "one_of of time: use the kinds max_age and max_ahead");
     case FIELD_NUMBER:
-        return check_values(node, one_of, VALUE_NUMBER, "a number", err);
+        return check_values(build->node, one_of, VALUE_NUMBER, "a number", err);
     case FIELD_TEXT:
     case FIELD_DIALECT:
-        return check_values(node, one_of, VALUE_TEXT, "text (quote numbers)", err);
+        return check_values(build->node, one_of, VALUE_TEXT, "text (quote numbers)", err);
     case FIELD_SIGNAL:
         return 0;
     }

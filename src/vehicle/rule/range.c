@@ -22,19 +22,18 @@ static const struct rule_setting settings[] = {
     {0},
 };
 
-static int compile(const struct yaml_node *node, const void *check, struct rule_test *test,
-                   struct error *err)
+static int compile(struct rule_build *build, void *check, struct rule_test *test, struct error *err)
 {
     const struct range *range = check;
     if (range->field.type == FIELD_TIME)
-        return yaml_error(node, err, "a range of time: use the kinds max_age and max_ahead");
+        return yaml_error(build->node, err, "a range of time: use the kinds max_age and max_ahead");
     if (range->field.type != FIELD_NUMBER && range->field.type != FIELD_SIGNAL)
-        return yaml_error(node, err, "\"%s\" is text: a range needs a number",
+        return yaml_error(build->node, err, "\"%s\" is text: a range needs a number",
                           range->field.name.ptr);
     if (isinf(range->min) && isinf(range->max))
-        return yaml_error(node, err, "a range needs min, max or both");
+        return yaml_error(build->node, err, "a range needs min, max or both");
     if (range->min > range->max)
-        return yaml_error(node, err, "min is greater than max");
+        return yaml_error(build->node, err, "min is greater than max");
     if (range->field.type != FIELD_NUMBER)
         return 0;
     test->form = RULE_NUMBER;

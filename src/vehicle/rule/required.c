@@ -15,10 +15,9 @@ static const struct rule_setting settings[] = {
 };
 
 /* Presence bits alone need no look: one mask. */
-static int compile(const struct yaml_node *node, const void *check, struct rule_test *test,
-                   struct error *err)
+static int compile(struct rule_build *build, void *check, struct rule_test *test, struct error *err)
 {
-    (void)node, (void)err;
+    (void)build, (void)err;
     const struct required *required = check;
     uint32_t mask = 0;
     for (size_t i = 0; i < required->fields.count; i++) {

@@ -22,13 +22,13 @@ static const struct rule_setting settings[] = {
     {0},
 };
 
-static int compile(const struct yaml_node *node, const void *check, struct rule_test *test,
-                   struct error *err)
+static int compile(struct rule_build *build, void *check, struct rule_test *test, struct error *err)
 {
     (void)test;
     const struct type *type = check;
     if (type->field.type != FIELD_SIGNAL)
-        return yaml_error(node, err, "\"%s\" is not a signal: its type is checked on arrival",
+        return yaml_error(build->node, err,
+                          "\"%s\" is not a signal: its type is checked on arrival",
                           type->field.name.ptr);
     return 0;
 }
