@@ -243,6 +243,12 @@ void metrics_observe(enum metric id, unsigned label, int64_t value)
 
 /* ---- reading ---- */
 
+size_t metrics_cell_count(void)
+{
+    need_layout();
+    return cell_count;
+}
+
 int64_t *metrics_snapshot(void)
 {
     need_layout();
@@ -297,8 +303,7 @@ int64_t metrics_value(enum metric id, unsigned label)
     return count;
 }
 
-/* Within a bucket the observations are taken as evenly spread. */
-static int64_t quantile_in(enum metric id, const int64_t *cells, double rank)
+int64_t metric_quantile_of(enum metric id, const int64_t *cells, double rank)
 {
     unsigned bounded = metric_bucket_count(id);
     int64_t low = 0;
@@ -323,7 +328,7 @@ int64_t metrics_quantile(enum metric id, unsigned label, double q)
     int64_t count = 0;
     for (unsigned i = 0; i <= metric_bucket_count(id); i++)
         count += own[i];
-    int64_t value = count == 0 ? 0 : quantile_in(id, own, q * (double)count);
+    int64_t value = count == 0 ? 0 : metric_quantile_of(id, own, q * (double)count);
     free(cells);
     return value;
 }
@@ -355,6 +360,7 @@ static struct metric_series *series_new(enum metric id, const char *labels)
     if (series == NULL)
         return &lost_series;
     series->id = id;
+    series->ordinal = first_series == NULL ? 0 : first_series->ordinal + 1;
     memcpy(series->labels, labels, size);
     series->next = first_series;
     first_series = series; /* last: a reader without the lock sees it whole */

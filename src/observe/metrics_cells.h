@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the metrics' figures lie: shared by metrics.c, which counts, and
- * metrics_print.c, which shows. Nobody else includes it.
+ * metrics_print.c and metrics_reader.c, which read. Nobody else includes it.
  *
  * Every metric owns `labels` × `stride` cells of 64 bits at the same place in
  * each shard. A counter or gauge has one cell a label; a histogram has one a
@@ -40,6 +40,7 @@ struct metric_buckets {
 struct metric_series {
     struct metric_series *_Atomic next;
     enum metric id;
+    unsigned ordinal; /* in order of making, from 0 */
     _Atomic int64_t value;
     char labels[];
 };
@@ -57,6 +58,11 @@ struct bytes metric_label_value(enum metric id, unsigned i);
 size_t metric_cell(enum metric id, unsigned label);
 /* All cells summed over the shards, on the heap; NULL without memory. */
 int64_t *metrics_snapshot(void);
+/* Cells of a snapshot. */
+size_t metrics_cell_count(void);
+/* The value below which `rank` of the observations in a histogram's cells lie;
+ * within a bucket they are taken as evenly spread. */
+int64_t metric_quantile_of(enum metric id, const int64_t *cells, double rank);
 /* The first of all run-time series, newest first. */
 const struct metric_series *metric_series_first(void);
 /* Runs the registered refreshers. */

@@ -13,13 +13,16 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-static void print_figure(struct buf *out, const char *name, const char *type, const char *help,
-                         double value)
+/* Where the figures go. */
+struct sink {
+    void (*fn)(void *context, const struct process_figure *figure);
+    void *context;
+};
+
+static void give(const struct sink *sink, const char *name, bool is_counter, const char *help,
+                 double value)
 {
-    char number[TEXT_DOUBLE_MAX];
-    size_t len = text_from_double(number, value);
-    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.*s\n", name, help, name, type, name, (int)len,
-               number);
+    sink->fn(sink->context, &(struct process_figure){name, help, is_counter, value});
 }
 
 static double seconds_of(struct timeval time)
@@ -27,17 +30,16 @@ static double seconds_of(struct timeval time)
     return (double)time.tv_sec + (double)time.tv_usec / 1e6;
 }
 
-static void print_cpu(struct buf *out)
+static void give_cpu(const struct sink *sink)
 {
     struct rusage usage;
     if (getrusage(RUSAGE_SELF, &usage) != 0)
         return;
-    print_figure(out, "process_cpu_seconds_total", "counter",
-                 "User and system CPU time spent in seconds.",
-                 seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime));
+    give(sink, "process_cpu_seconds_total", true, "User and system CPU time spent in seconds.",
+         seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime));
 }
 
-static void print_memory(struct buf *out)
+static void give_memory(const struct sink *sink)
 {
     FILE *file = fopen("/proc/self/statm", "re");
     if (file == NULL)
@@ -48,18 +50,18 @@ static void print_memory(struct buf *out)
     if (fields != 2)
         return;
     double page_bytes = (double)sysconf(_SC_PAGESIZE);
-    print_figure(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
-                 (double)resident_pages * page_bytes);
-    print_figure(out, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.",
-                 (double)total_pages * page_bytes);
+    give(sink, "process_resident_memory_bytes", false, "Resident memory size in bytes.",
+         (double)resident_pages * page_bytes);
+    give(sink, "process_virtual_memory_bytes", false, "Virtual memory size in bytes.",
+         (double)total_pages * page_bytes);
 }
 
-static void print_fds(struct buf *out)
+static void give_fds(const struct sink *sink)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        print_figure(out, "process_max_fds", "gauge", "Maximum number of open file descriptors.",
-                     (double)limit.rlim_cur);
+        give(sink, "process_max_fds", false, "Maximum number of open file descriptors.",
+             (double)limit.rlim_cur);
     DIR *dir = opendir("/proc/self/fd");
     if (dir == NULL)
         return;
@@ -67,7 +69,7 @@ static void print_fds(struct buf *out)
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
         count += entry->d_name[0] != '.';
     closedir(dir);
-    print_figure(out, "process_open_fds", "gauge", "Number of open file descriptors.", count);
+    give(sink, "process_open_fds", false, "Number of open file descriptors.", count);
 }
 
 static double start_seconds;
@@ -107,13 +109,29 @@ static void find_start(void)
 #endif
 }
 
+void process_read(void (*fn)(void *context, const struct process_figure *figure), void *context)
+{
+    const struct sink sink = {fn, context};
+    pthread_once(&start_once, find_start);
+    give_cpu(&sink);
+    give_memory(&sink);
+    give_fds(&sink);
+    give(&sink, "process_start_time_seconds", false,
+         "Start time of the process since the Unix epoch in seconds.", start_seconds);
+}
+
+static void print_figure(void *context, const struct process_figure *figure)
+{
+    struct buf *out = context;
+    char number[TEXT_DOUBLE_MAX];
+    size_t len = text_from_double(number, figure->value);
+    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.*s\n", figure->name, figure->help,
+               figure->name, figure->is_counter ? "counter" : "gauge", figure->name, (int)len,
+               number);
+}
+
 int process_print_prometheus(struct buf *out)
 {
-    pthread_once(&start_once, find_start);
-    print_cpu(out);
-    print_memory(out);
-    print_fds(out);
-    print_figure(out, "process_start_time_seconds", "gauge",
-                 "Start time of the process since the Unix epoch in seconds.", start_seconds);
+    process_read(print_figure, out);
     return out->has_failed ? -1 : 0;
 }

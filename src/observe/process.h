@@ -3,7 +3,19 @@
  * library uses (process_cpu_seconds_total, process_resident_memory_bytes, …). */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 
+struct process_figure {
+    const char *name;
+    const char *help;
+    bool is_counter; /* else a gauge */
+    double value;
+};
+
+/* Each figure once, in an order that stays. What the system does not tell is
+ * left out. Any thread. */
+void process_read(void (*fn)(void *context, const struct process_figure *figure), void *context);
 /* Prometheus text 0.0.4. What the system does not tell is left out. Any thread. */
 int process_print_prometheus(struct buf *out);

@@ -14,6 +14,7 @@
 #include "base/version.h"
 #include "broker/broker.h"
 #include "broker/config.h"
+#include "export/reporter.h"
 #include "gateway/role.h"
 #include "handler/role.h"
 #include "live/role.h"
@@ -55,6 +56,7 @@ struct instance {
     struct live *live;
     struct server *admin;
     struct status *status;
+    struct reporter *graphite, *statsd;
     struct loop_timer *ready_timer;
     pthread_mutex_t failure_lock;
     struct error failure; /* why it must end; ERROR_NONE = it was asked to */
@@ -346,6 +348,16 @@ static int open_admin(struct instance *instance, struct error *err)
     return 0;
 }
 
+static int start_reports(struct instance *instance, struct error *err)
+{
+    const char *role = instance->options->name;
+    if (reporter_start_graphite(&instance->graphite, settings_of(instance, &graphite_module), role,
+                                err) != 0)
+        return -1;
+    return reporter_start_statsd(&instance->statsd, settings_of(instance, &statsd_module), role,
+                                 err);
+}
+
 /* Says "ready" once, when every part is. */
 static void look_ready(void *context)
 {
@@ -368,7 +380,7 @@ static int start(struct instance *instance, struct error *err)
     if (make_data_dir(instance->options->data_dir, err) != 0 || open_loop(instance, err) != 0 ||
         load_rules(instance, err) != 0 || open_broker(instance, err) != 0 ||
         open_sinks(instance, err) != 0 || start_roles(instance, err) != 0 ||
-        open_admin(instance, err) != 0)
+        open_admin(instance, err) != 0 || start_reports(instance, err) != 0)
         return -1;
     instance->status =
         status_start(instance->loop, instance->options->name, settings_of(instance, &run_module));
@@ -396,6 +408,8 @@ static void stop(struct instance *instance)
         server_close(instance->admin);
     sink_close(instance->reader);
     sink_close(instance->sink);
+    reporter_stop(instance->graphite); /* the broker's figures are still there */
+    reporter_stop(instance->statsd);
     if (instance->broker != NULL)
         broker_close(instance->broker);
     topic_list_deinit(&instance->category_topics);

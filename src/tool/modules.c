@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/config.h"
+#include "export/config.h"
 #include "gateway/config.h"
 #include "handler/config.h"
 #include "live/config.h"
@@ -123,7 +124,7 @@ const struct config_module admin_module = {
 
 /* clang-format off: one a line */
 const struct config_module *const all_modules[] = {
-    &run_module,  &gateway_module, &broker_module, &topics_module, &handler_module,
-    &sink_module, &live_module,    &admin_module,  &log_module,    NULL,
+    &run_module,  &gateway_module, &broker_module, &topics_module,   &handler_module, &sink_module,
+    &live_module, &admin_module,   &log_module,    &graphite_module, &statsd_module,  NULL,
 };
 /* clang-format on */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings of the reports that are pushed (modules "graphite" and "statsd"). */
+#pragma once
+
+#include <stdint.h>
+
+#include "config/schema.h"
+
+struct graphite_config {
+    const char *address; /* host:port; "" = off */
+    int64_t interval_ns;
+    const char *prefix; /* {host} and {role} are filled in */
+    int style;          /* enum graphite_style */
+    struct setting_list tags;
+    int64_t timeout_ns;
+    int64_t backlog_bytes;
+};
+extern const struct config_module graphite_module;
+
+struct statsd_config {
+    const char *address;
+    int64_t interval_ns;
+    const char *prefix;
+};
+extern const struct config_module statsd_module;
