@@ -6,6 +6,8 @@
 #define AT(member) offsetof(struct sink_config, member)
 
 static const char *const kinds[] = {[SINK_SQLITE] = "sqlite", [SINK_MEMORY] = "memory", NULL};
+static const char *const exhausted[] = {
+    [SINK_DEAD_LETTER] = "dead-letter", [SINK_PAUSE] = "pause", NULL};
 
 static const struct setting settings[] = {
     {.name = "kind",
@@ -64,6 +66,21 @@ static const struct setting settings[] = {
      .max = 3600 * NS_PER_S,
      .help = "Longest wait between two tries of a write that failed; waits are random up to a "
              "bound that doubles each time."},
+    {.name = "item_attempts",
+     .type = SETTING_INT,
+     .offset = AT(item_attempts),
+     .default_text = "10",
+     .min = 1,
+     .max = 1000000,
+     .help = "How often a packet is tried by itself that fails while the others of its batch are "
+             "stored. Failures of the whole database don't count."},
+    {.name = "on_exhausted",
+     .type = SETTING_CHOICE,
+     .offset = AT(on_exhausted),
+     .default_text = "dead-letter",
+     .choices = exhausted,
+     .help = "What comes after item_attempts: the packet becomes a dead letter, or the store "
+             "pauses there (unready, trying on) until the database takes it."},
     {.name = "breaker_failures",
      .type = SETTING_INT,
      .offset = AT(breaker_failures),

@@ -7,6 +7,7 @@
 #include "config/schema.h"
 
 enum sink_kind { SINK_SQLITE, SINK_MEMORY };
+enum sink_exhausted { SINK_DEAD_LETTER, SINK_PAUSE };
 
 struct sink_config {
     int kind;             /* enum sink_kind */
@@ -17,6 +18,8 @@ struct sink_config {
     int64_t batch_bytes;
     int64_t batch_age_ns;
     int64_t retry_delay_max_ns;
+    int64_t item_attempts; /* of one packet whose batch is stored otherwise */
+    int on_exhausted;      /* enum sink_exhausted: what comes after them */
     int64_t breaker_failures;
     int64_t breaker_delay_ns;
     int64_t merge_interval_ns;

@@ -54,7 +54,7 @@ static void observe_write(enum sink_verdict verdict, const struct sink_write_res
                           size_t count, int64_t duration_ns)
 {
     metrics_add(METRIC_SINK_WRITES, verdict, 1);
-    if (verdict != SINK_STORED)
+    if (verdict != SINK_STORED && verdict != SINK_PARTIAL)
         return;
     metrics_add(METRIC_SINK_ROWS, 0, (int64_t)result->stored);
     metrics_add(METRIC_SINK_DUPLICATES, 0, (int64_t)result->duplicates);

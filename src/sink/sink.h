@@ -14,12 +14,21 @@
 
 struct sink;
 
+/* The record a row came from; topic empty: unknown. */
+struct sink_source {
+    struct bytes topic;
+    int partition;
+    int64_t offset;
+};
+
 struct sink_row {
     /* Borrowed. When writing, only vehicle, identity, order, time_ms,
      * received_ns and fields are read: canonical holds the rest. When reading,
      * it is complete. */
     struct packet packet;
     struct bytes canonical; /* its canonical bytes; come back byte for byte */
+    /* When writing: for databases that note it. When reading: not filled in. */
+    struct sink_source source;
 };
 
 enum sink_verdict {
@@ -27,6 +36,20 @@ enum sink_verdict {
     SINK_RETRY,     /* try the same batch again later */
     SINK_RECONNECT, /* close, open, then try again */
     SINK_POISON,    /* row `poison_index` can never be stored; the others were not written */
+    SINK_PARTIAL,   /* all durable but those that result->failures names */
+};
+
+/* Why one row of a batch is not stored, when the others are. */
+enum sink_fate {
+    SINK_REFUSED,   /* can never be stored: as poison */
+    SINK_FAILED,    /* its own failure, which may pass: try it again */
+    SINK_UNREACHED, /* not this row's fault (a connection broke): try it again */
+};
+
+struct sink_failure {
+    size_t index; /* of the row */
+    enum sink_fate fate;
+    const char *detail; /* what the database said; never NULL */
 };
 
 enum {
@@ -39,6 +62,9 @@ struct sink_write_result {
     size_t duplicates; /* rows whose identity was there before, or twice in the batch */
     size_t conflicts;  /* same (vehicle, order), other content: kept, both */
     size_t poison_index;
+    /* PARTIAL: in ascending order of index; the sink's, valid until its next write. */
+    const struct sink_failure *failures;
+    size_t failure_count;
 };
 
 struct sink_query {
@@ -65,7 +91,7 @@ int sink_open(struct sink **out, const struct sink_config *config, bool is_read_
               struct error *err);
 void sink_close(struct sink *sink);
 
-/* `result` is filled on STORED and POISON; err on everything but STORED. Poison
+/* `result` is filled on STORED, PARTIAL and POISON; err on everything but STORED. Poison
  * is a row whose identity does not begin with H64(vehicle), whose vehicle is
  * empty or too long, or whose canonical bytes are too many. */
 enum sink_verdict sink_write(struct sink *sink, const struct sink_row *rows, size_t count,

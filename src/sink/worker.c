@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sink/worker.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -16,6 +17,7 @@ struct held {
     size_t canonical, canonical_len; /* places in bytes */
     size_t vehicle, vehicle_len;
     uint64_t tag;
+    int64_t attempts; /* that failed by this row's own fault */
 };
 
 struct sink_worker {
@@ -29,7 +31,8 @@ struct sink_worker {
     int64_t first_ns; /* monotonic: when the oldest row came */
     struct bell bell;
     enum sink_circuit circuit;
-    int64_t failures; /* in a row */
+    int64_t failures; /* of the database, in a row: they open the circuit */
+    int64_t rounds;   /* of this batch that did not settle it: they set the waits */
     uint64_t random;
 };
 
@@ -101,6 +104,7 @@ enum sink_worker_add sink_worker_add(struct sink_worker *worker, const struct si
     packet->time_ms = row->packet.time_ms;
     packet->received_ns = row->packet.received_ns;
     packet->fields = row->packet.fields;
+    worker->rows[worker->count].source = row->source;
     if (worker->count++ == 0)
         worker->first_ns = now_ns;
     return SINK_WORKER_ADDED;
@@ -124,6 +128,7 @@ int64_t sink_worker_due_in(const struct sink_worker *worker, int64_t now_ns)
 void sink_worker_clear(struct sink_worker *worker)
 {
     worker->count = 0;
+    worker->rounds = 0;
     buf_clear(&worker->bytes);
 }
 
@@ -138,13 +143,19 @@ static void set_views(struct sink_worker *worker)
     }
 }
 
+static void move_row(struct sink_worker *worker, size_t from, size_t to)
+{
+    if (from == to)
+        return;
+    worker->rows[to] = worker->rows[from];
+    worker->held[to] = worker->held[from];
+}
+
 static void remove_row(struct sink_worker *worker, size_t index)
 {
+    for (size_t i = index + 1; i < worker->count; i++)
+        move_row(worker, i, i - 1);
     worker->count--;
-    memmove(worker->rows + index, worker->rows + index + 1,
-            (worker->count - index) * sizeof *worker->rows);
-    memmove(worker->held + index, worker->held + index + 1,
-            (worker->count - index) * sizeof *worker->held);
 }
 
 /* ---- the circuit ---- */
@@ -179,7 +190,7 @@ static int64_t next_delay_ns(struct sink_worker *worker)
     if (worker->circuit == CIRCUIT_OPEN)
         return worker->config.breaker_delay_ns;
     int64_t bound_ns = first_delay_ns;
-    for (int64_t i = 1; i < worker->failures && bound_ns < worker->config.retry_delay_max_ns; i++)
+    for (int64_t i = 1; i < worker->rounds && bound_ns < worker->config.retry_delay_max_ns; i++)
         bound_ns *= 2;
     if (bound_ns > worker->config.retry_delay_max_ns)
         bound_ns = worker->config.retry_delay_max_ns;
@@ -236,8 +247,7 @@ static enum sink_verdict attempt(struct sink_worker *worker, struct sink_write_r
     return verdict;
 }
 
-/* After a failure: how it goes on. False: stopping. */
-static bool back_off(struct sink_worker *worker, const struct error *err)
+static void note_failure(struct sink_worker *worker, const struct error *err)
 {
     worker->failures++;
     metrics_add(METRIC_SINK_RETRIES, 0, 1);
@@ -245,6 +255,18 @@ static bool back_off(struct sink_worker *worker, const struct error *err)
         log_error("store", "a write failed and is tried again", err);
     if (worker->circuit == CIRCUIT_HALF_OPEN || worker->failures >= worker->config.breaker_failures)
         set_circuit(worker, CIRCUIT_OPEN, err);
+}
+
+static void note_success(struct sink_worker *worker)
+{
+    worker->failures = 0;
+    set_circuit(worker, CIRCUIT_CLOSED, NULL);
+}
+
+/* Before the next attempt. False: stopping. */
+static bool back_off(struct sink_worker *worker, const struct error *err)
+{
+    worker->rounds++;
     if (!wait(worker, next_delay_ns(worker)))
         return false;
     if (worker->circuit == CIRCUIT_OPEN)
@@ -252,12 +274,102 @@ static bool back_off(struct sink_worker *worker, const struct error *err)
     return true;
 }
 
-static void divert(struct sink_worker *worker, size_t index, const struct error *err)
+static void give_out(struct sink_worker *worker, size_t index, const char *detail)
 {
     must(index < worker->count);
     worker->handler.on_poison(worker->handler.context, worker->held[index].tag,
-                              &worker->rows[index], err->text);
-    remove_row(worker, index);
+                              &worker->rows[index], detail);
+}
+
+/* A row that failed by its own fault: is it tried again? */
+static bool is_tried_again(struct sink_worker *worker, size_t index,
+                           const struct sink_failure *failure)
+{
+    char detail[512];
+    int64_t attempts = ++worker->held[index].attempts;
+    if (attempts == worker->config.item_attempts)
+        metrics_add(METRIC_SINK_EXHAUSTED, 0, 1);
+    if (attempts < worker->config.item_attempts || worker->config.on_exhausted == SINK_PAUSE)
+        return true;
+    snprintf(detail, sizeof detail, "tried %lld times: %s", (long long)attempts, failure->detail);
+    give_out(worker, index, detail);
+    return false;
+}
+
+static bool is_kept(struct sink_worker *worker, size_t index, const struct sink_failure *failure)
+{
+    switch (failure->fate) {
+    case SINK_REFUSED:
+        give_out(worker, index, failure->detail);
+        return false;
+    case SINK_FAILED:
+        return is_tried_again(worker, index, failure);
+    case SINK_UNREACHED:
+        return true;
+    }
+    return true;
+}
+
+/* Only the rows that must be tried again stay in the batch. True: the database
+ * itself works, whatever it says of single rows. */
+static bool keep_failures(struct sink_worker *worker, const struct sink_write_result *result)
+{
+    size_t kept = 0;
+    bool is_reached = true;
+    for (size_t i = 0; i < result->failure_count; i++) {
+        const struct sink_failure *failure = &result->failures[i];
+        is_reached &= failure->fate != SINK_UNREACHED;
+        if (is_kept(worker, failure->index, failure))
+            move_row(worker, failure->index, kept++);
+    }
+    worker->count = kept;
+    metrics_add(METRIC_SINK_ITEM_RETRIES, 0, (int64_t)kept);
+    return is_reached;
+}
+
+/* Pausing at a row that may never pass is as if the database were away. */
+static bool is_stuck(const struct sink_worker *worker)
+{
+    for (size_t i = 0; i < worker->count && worker->config.on_exhausted == SINK_PAUSE; i++)
+        if (worker->held[i].attempts >= worker->config.item_attempts)
+            return true;
+    return false;
+}
+
+static void settle_partly(struct sink_worker *worker, const struct sink_write_result *result,
+                          const struct error *err)
+{
+    if (!keep_failures(worker, result) || is_stuck(worker))
+        note_failure(worker, err);
+    else
+        note_success(worker);
+}
+
+/* One attempt; what is settled leaves the batch. False: wait before the next. */
+static bool write_once(struct sink_worker *worker, struct error *err)
+{
+    struct sink_write_result result;
+    switch (attempt(worker, &result, err)) {
+    case SINK_STORED:
+        note_success(worker);
+        worker->count = 0;
+        return true;
+    case SINK_POISON:
+        give_out(worker, result.poison_index, err->text);
+        remove_row(worker, result.poison_index);
+        return true;
+    case SINK_PARTIAL:
+        settle_partly(worker, &result, err);
+        return worker->count == 0;
+    case SINK_RECONNECT:
+        reopen(worker);
+        note_failure(worker, err);
+        return false;
+    case SINK_RETRY:
+        note_failure(worker, err);
+        return false;
+    }
+    return false;
 }
 
 int sink_worker_flush(struct sink_worker *worker, struct error *err)
@@ -265,27 +377,11 @@ int sink_worker_flush(struct sink_worker *worker, struct error *err)
     struct error cause = {0};
     set_views(worker);
     while (worker->count > 0) {
-        struct sink_write_result result;
-        switch (attempt(worker, &result, &cause)) {
-        case SINK_STORED:
-            worker->failures = 0;
-            set_circuit(worker, CIRCUIT_CLOSED, NULL);
-            sink_worker_clear(worker);
-            return 0;
-        case SINK_POISON:
-            divert(worker, result.poison_index, &cause);
+        if (write_once(worker, &cause) || back_off(worker, &cause))
             continue;
-        case SINK_RECONNECT:
-            reopen(worker);
-            break;
-        case SINK_RETRY:
-            break;
-        }
-        if (!back_off(worker, &cause)) {
-            if (err != NULL)
-                *err = cause;
-            return -1;
-        }
+        if (err != NULL)
+            *err = cause;
+        return -1;
     }
     sink_worker_clear(worker);
     return 0;

@@ -4,7 +4,8 @@
  * fails is tried again after a random wait below a bound that doubles ("full
  * jitter": Brooker, Exponential Backoff And Jitter, 2015); after some failures
  * in a row the circuit opens, and the database is left alone but for one probe
- * now and then. Rows that can never be stored are handed out one by one.
+ * now and then. Rows that can never be stored are handed out one by one. Rows
+ * that fail alone are tried again alone, sink.item_attempts times.
  *
  * One batch is all it holds: who adds rows stops when it is full. One thread,
  * but for sink_worker_interrupt. */
@@ -44,7 +45,8 @@ enum sink_worker_add {
     SINK_WORKER_FULL, /* flush, then add it again; also when memory is short */
 };
 
-/* Copies the row (canonical, vehicle and what sink_write reads of the packet).
+/* Copies the row (canonical, vehicle and what sink_write reads of the packet);
+ * source.topic is borrowed until the batch is settled.
  * Any one row fits into an empty batch. now_ns: monotonic. */
 enum sink_worker_add sink_worker_add(struct sink_worker *worker, const struct sink_row *row,
                                      uint64_t tag, int64_t now_ns);

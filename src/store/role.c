@@ -292,6 +292,8 @@ static bool take_record(struct store *store, const struct consumed *in)
         return divert(store, in, REASON_UNDECODABLE,
                       "the header mc and the packet have different identities");
     row.packet.received_ns = mc.received_ns;
+    row.source = (struct sink_source){bytes_from_text(broker_topic_name(store->broker, in->topic)),
+                                      in->partition, in->offset};
     return add_row(store, in, &row);
 }
 
