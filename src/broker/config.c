@@ -123,4 +123,5 @@ const struct config_module broker_module = {
     .settings = settings,
     .setting_count = SETTING_COUNT(settings),
     .size = sizeof(struct broker_config),
+    .scalar = "kind",
 };

@@ -6,8 +6,10 @@
 
 #include "config/schema.h"
 
-enum broker_kind { BROKER_JOURNAL, BROKER_MEMORY };
+enum broker_kind { BROKER_JOURNAL, BROKER_MEMORY, BROKER_KAFKA };
 enum broker_durability { DURABILITY_FSYNC, DURABILITY_INTERVAL, DURABILITY_NONE };
+
+struct kafka_config;
 
 struct broker_config {
     int kind;                 /* enum broker_kind */
@@ -24,6 +26,7 @@ struct broker_config {
     int64_t producer_queue_records; /* per producer: more is PUBLISH_FULL */
     int64_t producer_queue_bytes;
     int64_t record_bytes_max;
+    const struct kafka_config *kafka; /* module "kafka"; NULL: not BROKER_KAFKA */
 };
 
 extern const struct config_module broker_module;

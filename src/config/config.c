@@ -231,6 +231,15 @@ static int walk_mapping(struct file_walk *walk, const struct yaml_node *mapping,
     return 0;
 }
 
+/* What stands below a module's name: its settings, or the one in short. */
+static int walk_module(struct file_walk *walk, const struct yaml_node *node)
+{
+    const struct config_module *module = walk->part->module;
+    if (module->scalar != NULL && yaml_kind(node) == YAML_SCALAR && !yaml_is_null(node))
+        return load_value(walk, find_setting(module, module->scalar), node);
+    return walk_mapping(walk, node, "");
+}
+
 static int walk_root(struct config *config, const struct yaml_node *root, struct error *err)
 {
     struct file_walk walk = {.config = config, .err = err};
@@ -241,7 +250,7 @@ static int walk_root(struct config *config, const struct yaml_node *root, struct
         walk.part = find_part(config, yaml_text(key));
         if (walk.part == NULL)
             return fail_unknown(&walk, key, "");
-        if (walk_mapping(&walk, yaml_value(root, i), "") != 0)
+        if (walk_module(&walk, yaml_value(root, i)) != 0)
             return -1;
     }
     return 0;
@@ -280,7 +289,7 @@ static int fail_name(const struct config *config, const struct config_part *part
     return error_set(err, ERROR_CONFIG, "%s: unknown setting \"%s\"%s", source, name, suggestion);
 }
 
-/* `name` is "module.setting". */
+/* `name` is "module.setting", or "module" where that is short for one. */
 static int load_named(struct config *config, const char *source, const char *name,
                       const char *value, enum origin_kind kind, struct error *err)
 {
@@ -290,7 +299,8 @@ static int load_named(struct config *config, const char *source, const char *nam
     struct config_part *part = find_part(config, bytes_of(name, module_len));
     if (part == NULL)
         return fail_name(config, NULL, source, name, module_name, err);
-    const char *rest = name[module_len] == '.' ? name + module_len + 1 : "";
+    const char *rest = name[module_len] == '.' ? name + module_len + 1 : part->module->scalar;
+    rest = rest != NULL ? rest : "";
     size_t index = find_setting(part->module, rest);
     if (index == part->module->setting_count)
         return fail_name(config, part, source, name, rest, err);

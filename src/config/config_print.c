@@ -228,9 +228,11 @@ int config_print_reference(const struct config_module *const *modules, struct bu
 {
     for (; *modules != NULL; modules++) {
         const struct config_module *module = *modules;
-        buf_printf(out,
-                   "## %s\n\n%s\n\n| setting | value | default | meaning |\n|---|---|---|---|\n",
-                   module->name, module->help);
+        buf_printf(out, "## %s\n\n%s", module->name, module->help);
+        if (module->scalar != NULL)
+            buf_printf(out, " `%s: value` is short for `%s: {%s: value}`.", module->name,
+                       module->name, module->scalar);
+        buf_printf(out, "\n\n| setting | value | default | meaning |\n|---|---|---|---|\n");
         for (size_t i = 0; i < module->setting_count; i++)
             print_reference_row(module, &module->settings[i], out);
         if (modules[1] != NULL)
@@ -320,12 +322,19 @@ static void schema_setting(struct visitor *visitor, const struct config_module *
     buf_append_char(out, '}');
 }
 
-static void schema_group(struct visitor *visitor, struct bytes word, unsigned level, bool is_first)
+static void open_object(struct visitor *visitor, struct bytes word, unsigned level, bool is_first,
+                        bool has_scalar)
 {
     open_member(visitor->out, word, level, is_first);
-    buf_append_text(visitor->out,
-                    "\"type\": [\"object\", \"null\"], \"additionalProperties\": false, "
-                    "\"properties\": {");
+    buf_printf(visitor->out,
+               "\"type\": [\"object\", \"null\"%s], \"additionalProperties\": false, "
+               "\"properties\": {",
+               has_scalar ? ", \"string\"" : "");
+}
+
+static void schema_group(struct visitor *visitor, struct bytes word, unsigned level, bool is_first)
+{
+    open_object(visitor, word, level, is_first, false);
 }
 
 static void schema_group_end(struct visitor *visitor, unsigned level)
@@ -343,7 +352,8 @@ int config_print_json_schema(const struct config_module *const *modules, struct 
                          "  \"type\": \"object\", \"additionalProperties\": false,\n"
                          "  \"properties\": {");
     for (size_t m = 0; modules[m] != NULL; m++) {
-        schema_group(&visitor, bytes_from_text(modules[m]->name), 2, m == 0);
+        open_object(&visitor, bytes_from_text(modules[m]->name), 2, m == 0,
+                    modules[m]->scalar != NULL);
         visit(&visitor, modules[m], "", 0, 3);
         schema_group_end(&visitor, 2);
     }

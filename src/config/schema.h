@@ -50,6 +50,8 @@ struct config_module {
     const struct setting *settings;
     size_t setting_count;
     size_t size; /* sizeof the module's struct */
+    /* `<module>: value` is short for `<module>: {<scalar>: value}`; NULL: it isn't. */
+    const char *scalar;
     /* Conditions between settings, asked once all are read; NULL = none. -1 with
      * a text to go after the module's name. */
     int (*check)(const void *module, struct error *err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/config.h"
+#include "broker/kafka/config.h"
 #include "export/config.h"
 #include "gateway/config.h"
 #include "handler/config.h"
@@ -122,9 +123,21 @@ const struct config_module admin_module = {
     .size = sizeof(struct admin_config),
 };
 
-/* clang-format off: one a line */
+/* One a line: */
+/* clang-format off */
 const struct config_module *const all_modules[] = {
-    &run_module,  &gateway_module, &broker_module, &topics_module,   &handler_module, &sink_module,
-    &live_module, &admin_module,   &log_module,    &graphite_module, &statsd_module,  NULL,
+    &run_module,
+    &gateway_module,
+    &broker_module,
+    &kafka_module,
+    &topics_module,
+    &handler_module,
+    &sink_module,
+    &live_module,
+    &admin_module,
+    &log_module,
+    &graphite_module,
+    &statsd_module,
+    NULL,
 };
 /* clang-format on */

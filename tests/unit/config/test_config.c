@@ -441,12 +441,44 @@ static void test_references(void **state)
     config_unref(NULL);
 }
 
+static void test_a_scalar_is_short_for_one_setting(void **state)
+{
+    (void)state;
+    static struct config_module short_module;
+    static const struct config_module *const two[] = {&short_module, &other_module, NULL};
+    short_module = demo_module;
+    short_module.scalar = "kind";
+    struct config *config;
+    struct error err;
+    write_file("demo: memory\n");
+    const struct config_source file = {.path = path};
+    assert_int_equal(config_load(&config, two, &file, &err), 0);
+    const struct demo_config *demo = config_get(config, &short_module);
+    assert_int_equal(demo->kind, 1);
+    assert_int_equal(demo->port, 80);
+    config_unref(config);
+
+    const char *overrides[] = {"demo=memory"};
+    const struct config_source source = {.overrides = overrides, .override_count = 1};
+    assert_int_equal(config_load(&config, two, &source, &err), 0);
+    assert_int_equal(((const struct demo_config *)config_get(config, &short_module))->kind, 1);
+    config_unref(config);
+
+    write_file("demo: mysql\n");
+    assert_int_equal(config_load(&config, two, &file, &err), -1);
+    assert_non_null(strstr(err.text, ":1:7: demo.kind wants one of journal, memory"));
+    write_file("other: true\n");
+    assert_int_equal(config_load(&config, two, &file, &err), -1);
+    assert_non_null(strstr(err.text, "other wants settings below it"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_file_sets_every_type),
         cmocka_unit_test(test_later_sources_win),
+        cmocka_unit_test(test_a_scalar_is_short_for_one_setting),
         cmocka_unit_test(test_file_errors_name_the_place),
         cmocka_unit_test(test_override_errors),
         cmocka_unit_test(test_variable_errors),
