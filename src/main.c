@@ -9,6 +9,7 @@
 #include "tool/check.h"
 #include "tool/journal.h"
 #include "tool/print_config.h"
+#include "tool/produce.h"
 #include "tool/query.h"
 #include "tool/replay.h"
 #include "tool/run.h"
@@ -32,6 +33,7 @@ static const struct subcommand subcommands[] = {
     {"journal", "look into the journal: verify, dump, stat", journal_tool},
     {"print-config", "print the configuration in force, or pages made from its tables",
      print_config_tool},
+    {"produce", "publish messages made from a template", produce_tool},
     {"query", "print stored packets", query_tool},
     {"replay", "send a recorded trace to a gateway", replay_tool},
     {"simulate", "play a fleet of simulated vehicles against a gateway", simulate_tool},

@@ -22,18 +22,6 @@ static struct record record_of(const struct packet *packet, const uint8_t *mc, s
     };
 }
 
-static size_t encode_mc(const struct packet *packet, uint8_t out[MC_MAX])
-{
-    return mc_encode(
-        &(struct mc){
-            .dialect = packet->dialect,
-            .has_event_time = (packet->fields & PACKET_HAS_TIME) != 0,
-            .received_ns = packet->received_ns,
-            .identity = packet->identity,
-        },
-        out);
-}
-
 /* ---- a packet that can't be decoded ---- */
 
 static size_t encode_dead_letter_mc(const struct worker *worker, const struct reject *reject,
@@ -118,7 +106,8 @@ static enum step publish_packet(struct session *session, const struct packet *pa
 {
     struct worker *worker = session->worker;
     uint8_t mc[MC_MAX];
-    struct record record = record_of(packet, mc, encode_mc(packet, mc));
+    struct mc origin = mc_of_packet(packet);
+    struct record record = record_of(packet, mc, mc_encode(&origin, mc));
     switch (worker_publish(worker, worker->ingest_topics[packet->dialect], &record, session)) {
     case PUBLISH_ACCEPTED:
         recent_remember(&worker->recent, &packet->identity, worker->sequence);

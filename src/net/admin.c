@@ -6,6 +6,7 @@
 
 #include "base/must.h"
 #include "observe/health.h"
+#include "observe/log.h"
 #include "observe/metrics.h"
 
 enum { PAGES_MAX = 32, PEER_MAX = 64 };
@@ -140,4 +141,30 @@ bool admin_serve(struct conn *conn, const struct http1_request *request)
         serve(conn, request, page);
     pthread_rwlock_unlock(&lock);
     return page != NULL;
+}
+
+static void on_request(void *context, struct conn *conn, const struct http1_request *request,
+                       struct bytes body)
+{
+    (void)context;
+    (void)body;
+    if (!admin_serve(conn, request))
+        conn_reply_error(conn, 404, "not_found", "Here are /metrics, /healthz and /readyz.", NULL);
+}
+
+static void on_close(void *context, struct conn *conn)
+{
+    (void)context;
+    (void)conn;
+}
+
+int admin_open(struct server **out, struct loop *loop, const char *listen, struct error *err)
+{
+    const struct server_handler handler = {.on_request = on_request, .on_close = on_close};
+    struct server_limits limits;
+    server_limits_defaults(&limits);
+    if (server_open(out, loop, listen, &handler, NULL, &limits, err) != 0)
+        return error_prefix(err, "admin");
+    log_event(LOG_INFO, "admin", "listening", LOG_T("address", server_address(*out)));
+    return 0;
 }

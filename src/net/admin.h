@@ -31,6 +31,9 @@ struct admin_page {
 void admin_add(const struct admin_page *page);
 void admin_remove(const char *path);
 
+/* A server of its own that has nothing but these paths. Closed by server_close. */
+int admin_open(struct server **out, struct loop *loop, const char *listen, struct error *err);
+
 /* true: the path is one of them, and the request is answered. To be called from
  * on_request or on_head. */
 bool admin_serve(struct conn *conn, const struct http1_request *request);

@@ -26,8 +26,7 @@ static double max_ms(const struct stats *stats)
     return (double)stats->latency.max_ns / 1e6;
 }
 
-/* 12,345,678: figures of this size are read by people. */
-static void put_count(struct buf *out, uint64_t value)
+void report_put_count(struct buf *out, uint64_t value)
 {
     char digits[TEXT_U64_MAX];
     size_t len = text_from_u64(digits, value);
@@ -41,7 +40,7 @@ static void put_count(struct buf *out, uint64_t value)
 static void put_named(struct buf *out, const char *name, uint64_t value)
 {
     buf_printf(out, "%s ", name);
-    put_count(out, value);
+    report_put_count(out, value);
 }
 
 static double rate_of(uint64_t count, double seconds)
@@ -112,15 +111,15 @@ int report_print_text(struct buf *out, const struct report *report)
 {
     const struct stats *stats = report->stats;
     buf_append_text(out, "sent ");
-    put_count(out, stats->sent);
+    report_put_count(out, stats->sent);
     buf_append_text(out, " packets");
     if (report->vehicles > 0) {
         buf_append_text(out, " of ");
-        put_count(out, report->vehicles);
+        report_put_count(out, report->vehicles);
         buf_append_text(out, " vehicles");
     }
     buf_append_text(out, " over ");
-    put_count(out, report->connections);
+    report_put_count(out, report->connections);
     buf_printf(out, " connections in %.1f s: %.0f packets/s, %.2f us of CPU each\n",
                report->seconds, rate_of(stats->sent, report->seconds),
                rate_of(1, rate_of(stats->sent, report->cpu_seconds)) * 1e6);

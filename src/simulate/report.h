@@ -18,6 +18,9 @@ struct report {
     double share_done; /* 0..1; negative: not known */
 };
 
+/* 12,345,678: figures of this size are read by people. */
+void report_put_count(struct buf *out, uint64_t value);
+
 /* One line, without its end; `sent_before` packets were sent `seconds_before` the
  * present. */
 int report_print_progress(struct buf *out, const struct report *report, uint64_t sent_before,

@@ -12,13 +12,13 @@
 
 #include <stdlib.h>
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/must.h"
 
 enum {
     CONNECTING_MAX = 128, /* at once: more would overflow a server's backlog */
     MESSAGE_BYTES_MAX = 512 * 1024,
-    BACKOFF_DOUBLINGS_MAX = 20,
 };
 
 void sender_options_defaults(struct sender_options *options)
@@ -63,18 +63,11 @@ void link_retry_after(struct link *link, int64_t after_ns)
     loop_timer_start(link->retry, after_ns, 0);
 }
 
-/* Full jitter: anything between nothing and the doubled limit, so that a
- * thousand cars that lost the same server do not come back together. */
 int64_t link_backoff_ns(struct link *link)
 {
     const struct sender_options *options = &link->sender->options;
-    uint32_t doublings =
-        link->attempts < BACKOFF_DOUBLINGS_MAX ? link->attempts : BACKOFF_DOUBLINGS_MAX;
-    int64_t limit = options->backoff_max_ns;
-    if (options->backoff_first_ns < limit >> doublings)
-        limit = options->backoff_first_ns << doublings;
-    link->attempts++;
-    return (int64_t)((double)limit * (double)random_unit(&link->sender->random));
+    return backoff_ns(&link->sender->random, options->backoff_first_ns, options->backoff_max_ns,
+                      link->attempts++);
 }
 
 static void back_off(struct link *link, const struct error *why)

@@ -318,34 +318,12 @@ static int start_roles(struct instance *instance, struct error *err)
     return 0;
 }
 
-static void on_admin_request(void *context, struct conn *conn, const struct http1_request *request,
-                             struct bytes body)
-{
-    (void)context;
-    (void)body;
-    if (!admin_serve(conn, request))
-        conn_reply_error(conn, 404, "not_found", "Here are /metrics, /healthz and /readyz.", NULL);
-}
-
-static void on_admin_close(void *context, struct conn *conn)
-{
-    (void)context;
-    (void)conn;
-}
-
 static int open_admin(struct instance *instance, struct error *err)
 {
     const struct admin_config *settings = settings_of(instance, &admin_module);
     if (settings->listen[0] == '\0')
         return 0;
-    struct server_handler handler = {.on_request = on_admin_request, .on_close = on_admin_close};
-    struct server_limits limits;
-    server_limits_defaults(&limits);
-    if (server_open(&instance->admin, instance->loop, settings->listen, &handler, instance, &limits,
-                    err) != 0)
-        return error_prefix(err, "admin");
-    log_event(LOG_INFO, "admin", "listening", LOG_T("address", server_address(instance->admin)));
-    return 0;
+    return admin_open(&instance->admin, instance->loop, settings->listen, err);
 }
 
 static int start_reports(struct instance *instance, struct error *err)

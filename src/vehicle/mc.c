@@ -24,6 +24,16 @@ static uint8_t *put_text(uint8_t *out, struct bytes text)
     return out + len;
 }
 
+struct mc mc_of_packet(const struct packet *packet)
+{
+    return (struct mc){
+        .dialect = packet->dialect,
+        .has_event_time = (packet->fields & PACKET_HAS_TIME) != 0,
+        .received_ns = packet->received_ns,
+        .identity = packet->identity,
+    };
+}
+
 size_t mc_encode(const struct mc *mc, uint8_t out[MC_MAX])
 {
     uint8_t *p = out;

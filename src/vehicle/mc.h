@@ -38,6 +38,8 @@ struct mc {
     struct bytes detail;       /* borrowed; cut at 255 bytes on encoding */
 };
 
+/* What a source says of a packet that it identified. */
+struct mc mc_of_packet(const struct packet *packet);
 /* Returns the length written, at most MC_MAX. */
 size_t mc_encode(const struct mc *mc, uint8_t out[MC_MAX]);
 /* false: not an mc header this version can read. Views borrow from `in`. */
