@@ -423,9 +423,12 @@ static int prepare_broker(struct produce *produce, struct error *err)
 {
     const struct produce_options *options = produce->options;
     if (broker_open(&produce->broker, options->broker, err) != 0) {
-        if (err->kind == ERROR_BUSY)
-            error_prefix(err, "produce writes to the journal itself, and one process can (or send "
-                              "to the gateway that has it, with --to)");
+        struct error cause = *err;
+        if (cause.kind == ERROR_BUSY)
+            error_set(err, ERROR_BUSY,
+                      "%s; or pipe produce --print into motorcade replay, which sends to its "
+                      "gateway",
+                      cause.text);
         return -1;
     }
     produce->topic = -1;
