@@ -65,6 +65,17 @@ static struct mc mc_of_unknown(const struct consumed *in)
     return mc;
 }
 
+/* A record of another program, without mc: what the gateway would have done. The
+ * offset in place of a number that a gateway assigns: a repeat decides the same. */
+static void identify_foreign(struct packet *packet, const struct consumed *in, struct mc *mc)
+{
+    packet_identify(packet, in->record.timestamp_ns, (uint64_t)in->offset);
+    *mc = (struct mc){.dialect = packet->dialect,
+                      .has_event_time = (packet->fields & PACKET_HAS_TIME) != 0,
+                      .received_ns = in->record.timestamp_ns,
+                      .identity = packet->identity};
+}
+
 /* ---- outputs ---- */
 
 static void finish(struct judge *judge, const struct consumed *in, const struct mc *mc,
@@ -118,6 +129,7 @@ static void passed(struct judge *judge, const struct ruleset *ruleset, const str
     mc->ruleset_hash = ruleset_hash(ruleset);
     out->category = judge->decision.category;
     finish(judge, in, mc, buf_bytes(&judge->value), &out->record);
+    out->record.key = judge->packet.vehicle; /* whatever key another program chose */
 }
 
 void judge_record(struct judge *judge, const struct ruleset *ruleset, const struct consumed *in,
@@ -126,17 +138,23 @@ void judge_record(struct judge *judge, const struct ruleset *ruleset, const stru
     struct mc mc;
     struct reject reject;
     judge->decision.failed_count = 0;
-    if (!mc_decode(in->record.mc, &mc)) {
+    bool is_foreign = in->record.mc.len == 0;
+    bool has_mc = mc_decode(in->record.mc, &mc);
+    if (!has_mc)
         mc = mc_of_unknown(in);
+    if (!has_mc && !is_foreign) {
         dead_letter(judge, ruleset, in, topic, &mc, REASON_UNDECODABLE,
-                    "the record has no readable mc header", out);
+                    "the record's mc header can't be read", out);
         return;
     }
     if (!dialect_decode(judge->scratch, in->record.value, &judge->packet, &reject)) {
         undecodable(judge, ruleset, in, topic, &mc, &reject, out);
         return;
     }
-    take_over(&judge->packet, &mc);
+    if (is_foreign)
+        identify_foreign(&judge->packet, in, &mc);
+    else
+        take_over(&judge->packet, &mc);
     struct rule_context context = {.received_ns = mc.received_ns};
     out->verdict = ruleset_apply(ruleset, &judge->packet, &context, &judge->decision);
     switch (out->verdict) {
@@ -152,6 +170,12 @@ void judge_record(struct judge *judge, const struct ruleset *ruleset, const stru
         out->category = judge->decision.category;
         return;
     }
+}
+
+void judge_cut(struct judgement *judgement, size_t max)
+{
+    if (judgement->record.value.len > max)
+        judgement->record.value.len = max;
 }
 
 void judge_divert(struct judge *judge, const struct ruleset *ruleset, const struct consumed *in,

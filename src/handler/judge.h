@@ -32,3 +32,5 @@ void judge_record(struct judge *judge, const struct ruleset *ruleset, const stru
 /* A dead letter whatever the rules say (crashed, too large). */
 void judge_divert(struct judge *judge, const struct ruleset *ruleset, const struct consumed *in,
                   const char *topic, enum reason reason, const char *detail, struct judgement *out);
+/* Keep only the beginning of a dead letter's value, when all of it can't be kept. */
+void judge_cut(struct judgement *judgement, size_t max);

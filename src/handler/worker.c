@@ -170,25 +170,50 @@ static void count(struct worker *worker, const struct judgement *judgement)
     tally->failures += decision->failed_count;
 }
 
+/* Another program put in what is too large for us even as it came: its beginning,
+ * and mc tells where the whole lies. */
+static enum published publish_beginning(struct worker *worker, int topic, const struct consumed *in,
+                                        const char *name, struct judgement *judgement)
+{
+    enum published result = PUBLISHED_TOO_LARGE;
+    judge_divert(&worker->judge, worker->plan->ruleset, in, name, REASON_RECORD_TOO_LARGE,
+                 "larger than broker.record_bytes_max: only its beginning is kept here", judgement);
+    for (size_t max = in->record.value.len / 2; result == PUBLISHED_TOO_LARGE && max > 0;
+         max /= 2) {
+        judge_cut(judgement, max);
+        result = publish(worker, topic, &judgement->record);
+    }
+    return result;
+}
+
+static enum published publish_judged(struct worker *worker, const struct consumed *in,
+                                     const char *name, struct judgement *judgement)
+{
+    size_t ingest = ingest_of(worker, in->topic);
+    enum published result =
+        publish(worker, plan_output(worker->plan, ingest, judgement->category), &judgement->record);
+    if (result != PUBLISHED_TOO_LARGE)
+        return result;
+    judge_divert(&worker->judge, worker->plan->ruleset, in, name, REASON_RECORD_TOO_LARGE,
+                 "larger than broker.record_bytes_max once checked", judgement);
+    int topic = plan_output(worker->plan, ingest, judgement->category);
+    result = publish(worker, topic, &judgement->record);
+    if (result == PUBLISHED_TOO_LARGE)
+        result = publish_beginning(worker, topic, in, name, judgement);
+    return result;
+}
+
 /* False: the record is not done, and nothing after it may be. */
 static bool put_out(struct worker *worker, const struct consumed *in, const char *topic,
                     struct judgement *judgement)
 {
-    size_t ingest = ingest_of(worker, in->topic);
     enum published result = PUBLISHED;
     if (judgement->verdict != VERDICT_DROP)
-        result = publish(worker, plan_output(worker->plan, ingest, judgement->category),
-                         &judgement->record);
+        result = publish_judged(worker, in, topic, judgement);
     if (result == PUBLISHED_TOO_LARGE) {
-        judge_divert(&worker->judge, worker->plan->ruleset, in, topic, REASON_RECORD_TOO_LARGE,
-                     "larger than broker.record_bytes_max once checked", judgement);
-        result = publish(worker, plan_output(worker->plan, ingest, judgement->category),
-                         &judgement->record);
-    }
-    if (result == PUBLISHED_TOO_LARGE) {
-        /* It came in, so there was room for it: the limit was lowered since. */
         log_event(LOG_ERROR, "handler",
-                  "a record is larger than broker.record_bytes_max: raise it, the handler waits",
+                  "broker.record_bytes_max has no room for a key and headers: raise it, the "
+                  "handler waits",
                   LOG_T("topic", topic), LOG_I("partition", in->partition),
                   LOG_I("offset", in->offset));
         worker->has_failed = true;

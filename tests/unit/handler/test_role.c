@@ -194,8 +194,8 @@ static void what_can_not_be_decoded_is_a_dead_letter(void **state)
     struct mc mc = {.dialect = DIALECT_OBU, .received_ns = RECEIVED_NS, .identity = {{1, 2, 3}}};
     size_t len = mc_encode(&mc, header);
     ingest_raw(&ingest, "k", "{\"obuid\":1,", bytes_of((const char *)header, len));
-    ingest_raw(&ingest, "k", "{\"obuid\":1}", bytes_of("", 0));
-    ingest_raw(&ingest, "", "", bytes_of("\x09garbage", 8));
+    ingest_raw(&ingest, "k", "{\"obuid\":1}", bytes_of("\x09other", 6));
+    ingest_raw(&ingest, "", "", bytes_of("", 0));
     ingest_flush(&ingest);
     struct handler *handler = start_handler(ingest.broker, small_config(), NULL);
     await_committed(ingest.broker);
@@ -204,11 +204,74 @@ static void what_can_not_be_decoded_is_a_dead_letter(void **state)
     assert_int_equal(outputs.count, 3);
     check_undecodable(&outputs.items[0], "{\"obuid\":1,", "not_json: ");
     assert_true(is_identity(&outputs.items[0], &mc.identity));
-    check_undecodable(&outputs.items[1], "{\"obuid\":1}", "no readable mc header");
-    check_undecodable(&outputs.items[2], "", "no readable mc header");
+    check_undecodable(&outputs.items[1], "{\"obuid\":1}", "mc header can't be read");
+    check_undecodable(&outputs.items[2], "", "found the end");
     /* Listed apart though nobody gave them an identity. */
     assert_false(is_identity(&outputs.items[1], &outputs.items[2].mc.identity));
     outputs_free(&outputs);
+    ingest_close(&ingest);
+}
+
+/* Put into the topic by another program: no mc, any key. */
+static void records_of_others_are_identified_here(void **state)
+{
+    (void)state;
+    struct ingest ingest;
+    struct broker_config broker_config = memory_config();
+    broker_config.partitions = 1;
+    ingest_open(&ingest, &broker_config);
+    const char *numbered = "{\"obuid\":\"cab-7\",\"seq\":12,\"epoch\":3,\"lat\":1,\"lon\":2}";
+    ingest_raw(&ingest, "any key", numbered, bytes_of("", 0));
+    ingest_raw(&ingest, "", "{\"obuid\":\"cab-8\",\"lat\":1,\"lon\":2}", bytes_of("", 0));
+    ingest_flush(&ingest);
+    struct handler *handler = start_handler(ingest.broker, small_config(), NULL);
+    await_committed(ingest.broker);
+    handler_stop(handler);
+
+    struct packet packet;
+    struct reject reject;
+    assert_true(dialect_decode(ingest.scratch, bytes_from_text(numbered), &packet, &reject));
+    packet_identify(&packet, RECEIVED_NS, 0);
+    struct outputs outputs = read_topic(ingest.broker, "gpscoords.position");
+    assert_int_equal(outputs.count, 2);
+    assert_true(is_identity(&outputs.items[0], &packet.identity));
+    assert_string_equal(outputs.items[0].key, "cab-7");
+    assert_int_equal(outputs.items[0].mc.received_ns, RECEIVED_NS);
+    assert_int_equal(outputs.items[0].mc.dialect, DIALECT_OBU);
+    assert_string_equal(outputs.items[1].key, "cab-8");
+    /* Neither time nor number: the offset, 1, orders it. */
+    assert_int_equal(outputs.items[1].mc.identity.bytes[15], 1);
+    outputs_free(&outputs);
+    ingest_close(&ingest);
+}
+
+/* Without mc it just goes in; with one it would not go out. */
+static void of_what_is_too_large_even_as_it_came_the_beginning_is_kept(void **state)
+{
+    (void)state;
+    enum { SIZE = 100000 };
+    struct ingest ingest;
+    struct broker_config broker_config = memory_config();
+    broker_config.partitions = 1;
+    broker_config.record_bytes_max = SIZE + 1;
+    ingest_open(&ingest, &broker_config);
+    char *large = calloc(1, SIZE + 1);
+    memset(large, 'x', SIZE);
+    ingest_raw(&ingest, "k", large, bytes_of("", 0));
+    ingest_packet(&ingest, "{\"obuid\":1,\"lat\":1,\"lon\":1}");
+    ingest_flush(&ingest);
+    struct handler *handler = start_handler(ingest.broker, small_config(), NULL);
+    await_committed(ingest.broker);
+    handler_stop(handler);
+    struct outputs outputs = read_topic(ingest.broker, "gpscoords.dead-letters");
+    assert_int_equal(outputs.count, 1);
+    assert_int_equal(outputs.items[0].mc.reason, REASON_RECORD_TOO_LARGE);
+    assert_int_equal(outputs.items[0].mc.source_offset, 0);
+    assert_int_equal(outputs.items[0].value_len, SIZE / 2);
+    assert_memory_equal(outputs.items[0].value, large, SIZE / 2);
+    outputs_free(&outputs);
+    assert_int_equal(count_topic(ingest.broker, "gpscoords.position"), 1); /* the flow goes on */
+    free(large);
     ingest_close(&ingest);
 }
 
@@ -533,6 +596,8 @@ int main(void)
         cmocka_unit_test(each_lands_in_its_category),
         cmocka_unit_test(dead_letters_carry_all_fields),
         cmocka_unit_test(what_can_not_be_decoded_is_a_dead_letter),
+        cmocka_unit_test(records_of_others_are_identified_here),
+        cmocka_unit_test(of_what_is_too_large_even_as_it_came_the_beginning_is_kept),
         cmocka_unit_test(what_grows_too_large_is_a_dead_letter),
         cmocka_unit_test(drops_are_counted_by_rule_and_leave_nothing),
         cmocka_unit_test(a_repeat_after_a_crash_writes_the_same_bytes),
