@@ -11,10 +11,29 @@
 
 enum { PAGES_MAX = 32, PEER_MAX = 64 };
 
+/* A scraper that names OpenMetrics knows it; whether it would like the other one
+ * better (its q values) makes no difference to what it can read. */
+static enum metrics_format format_for(const struct http1_request *request)
+{
+    static const char name[] = "application/openmetrics-text";
+    struct bytes accept;
+    if (!http1_find_header(request->headers, request->header_count, "accept", &accept))
+        return METRICS_PROMETHEUS;
+    return memmem(accept.ptr, accept.len, name, sizeof name - 1) != NULL ? METRICS_OPENMETRICS
+                                                                         : METRICS_PROMETHEUS;
+}
+
 static unsigned print_metrics(void *context, const struct http1_request *request, struct buf *out)
 {
-    (void)context, (void)request;
-    return metrics_print_prometheus(out) == 0 ? 200 : 500;
+    (void)context;
+    return metrics_print(out, format_for(request)) == 0 ? 200 : 500;
+}
+
+static const char *metrics_content_type(const struct http1_request *request)
+{
+    return format_for(request) == METRICS_OPENMETRICS
+               ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+               : "text/plain; version=0.0.4; charset=utf-8";
 }
 
 static unsigned print_alive(void *context, const struct http1_request *request, struct buf *out)
@@ -36,9 +55,9 @@ static unsigned print_ready(void *context, const struct http1_request *request, 
  * and end. */
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct admin_page pages[PAGES_MAX] = {
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", false, print_metrics, NULL},
-    {"/healthz", "application/json", false, print_alive, NULL},
-    {"/readyz", "application/json", false, print_ready, NULL},
+    {.path = "/metrics", .serve = print_metrics, .content_type_of = metrics_content_type},
+    {.path = "/healthz", .content_type = "application/json", .serve = print_alive},
+    {.path = "/readyz", .content_type = "application/json", .serve = print_ready},
 };
 static size_t page_count = 3;
 
@@ -88,7 +107,9 @@ static void send_page(struct conn *conn, const struct admin_page *page,
     buf_init(&body, 0);
     unsigned status = page->serve(page->context, request, &body);
     struct server_reply reply = {.status = status,
-                                 .content_type = page->content_type,
+                                 .content_type = page->content_type != NULL
+                                                     ? page->content_type
+                                                     : page->content_type_of(request),
                                  .body = buf_bytes(&body),
                                  .extra_headers = "Cache-Control: no-store\r\n"};
     if (status == 500)

@@ -19,11 +19,12 @@
 typedef unsigned admin_page_fn(void *context, const struct http1_request *request, struct buf *out);
 
 struct admin_page {
-    const char *path; /* whole; a constant */
-    const char *content_type;
-    bool is_change; /* POST; else GET and HEAD */
+    const char *path;         /* whole; a constant */
+    const char *content_type; /* NULL: content_type_of says */
+    bool is_change;           /* POST; else GET and HEAD */
     admin_page_fn *serve;
     void *context;
+    const char *(*content_type_of)(const struct http1_request *request);
 };
 
 /* Copied; at most 32, before the first server is opened, or the same path again

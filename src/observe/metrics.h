@@ -52,7 +52,11 @@ int64_t metrics_value(enum metric id, unsigned label);
 /* The q-quantile (0..1) of a histogram from its buckets, in its unit. */
 int64_t metrics_quantile(enum metric id, unsigned label, double q);
 
-/* Prometheus text format 0.0.4; those who push elsewhere: metrics_reader.h. */
-int metrics_print_prometheus(struct buf *out);
+/* The page that is scraped; those who push elsewhere: metrics_reader.h. */
+enum metrics_format {
+    METRICS_PROMETHEUS, /* text format 0.0.4 */
+    METRICS_OPENMETRICS,
+};
+int metrics_print(struct buf *out, enum metrics_format format);
 /* The reference page (Markdown). */
 int metrics_print_reference(struct buf *out);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Prometheus text format, version 0.0.4:
- * https://prometheus.io/docs/instrumenting/exposition_formats/ */
+ * https://prometheus.io/docs/instrumenting/exposition_formats/
+ * and OpenMetrics 1.0.0, https://prometheus.io/docs/specs/om/open_metrics_spec/:
+ * the same lines, but that a counter's family is named without _total, an info
+ * without _info, and the page ends in # EOF. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,21 +84,24 @@ static void print_value(struct buf *out, enum metric id, unsigned label, int64_t
     buf_printf(out, " %lld\n", (long long)value);
 }
 
-static void print_head(struct buf *out, enum metric id)
+static void print_head(struct buf *out, enum metric id, enum metrics_format format)
 {
     const struct metric_info *info = &metric_infos[id];
-    buf_printf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", info->name, info->help,
-               info->name, type_name(info->type));
+    size_t len = strlen(info->name);
+    if (format == METRICS_OPENMETRICS && info->type == METRIC_COUNTER)
+        len -= sizeof "_total" - 1;
+    buf_printf(out, "# HELP " PREFIX "%.*s %s\n# TYPE " PREFIX "%.*s %s\n", (int)len, info->name,
+               info->help, (int)len, info->name, type_name(info->type));
 }
 
-static void print_series(struct buf *out, enum metric id)
+static void print_series(struct buf *out, enum metric id, enum metrics_format format)
 {
     bool has_head = false;
     for (const struct metric_series *s = metric_series_first(); s != NULL; s = s->next) {
         if (s->id != id)
             continue;
         if (!has_head)
-            print_head(out, id);
+            print_head(out, id, format);
         has_head = true;
         const char *open = s->labels[0] != '\0' ? "{" : "";
         const char *close = s->labels[0] != '\0' ? "}" : "";
@@ -104,16 +110,17 @@ static void print_series(struct buf *out, enum metric id)
     }
 }
 
-static void print_metric(struct buf *out, enum metric id, const int64_t *cells)
+static void print_metric(struct buf *out, enum metric id, const int64_t *cells,
+                         enum metrics_format format)
 {
     unsigned labels = metrics_label_count(id);
     if (metric_is_series(id)) {
-        print_series(out, id);
+        print_series(out, id, format);
         return;
     }
     if (labels == 0) /* label values not given yet */
         return;
-    print_head(out, id);
+    print_head(out, id, format);
     for (unsigned label = 0; label < labels; label++) {
         const int64_t *own = cells + metric_cell(id, label);
         if (metric_infos[id].type == METRIC_HISTOGRAM)
@@ -123,7 +130,41 @@ static void print_metric(struct buf *out, enum metric id, const int64_t *cells)
     }
 }
 
-int metrics_print_prometheus(struct buf *out)
+static void print_build(struct buf *out, enum metrics_format format)
+{
+    bool is_open = format == METRICS_OPENMETRICS;
+    const char *family = is_open ? "build" : "build_info";
+    buf_printf(out,
+               "# HELP " PREFIX "%s What is running: always 1.\n"
+               "# TYPE " PREFIX "%s %s\n" PREFIX "build_info{version=\"%s\",compiler=\"%s\"} 1\n",
+               family, family, is_open ? "info" : "gauge", version_text(), version_compiler());
+}
+
+static void print_process(struct buf *out, const struct process_figure *figure,
+                          enum metrics_format format)
+{
+    size_t len = strlen(figure->name);
+    if (format == METRICS_OPENMETRICS && figure->is_counter)
+        len -= sizeof "_total" - 1;
+    buf_printf(out, "# HELP %.*s %s\n# TYPE %.*s %s\n%s ", (int)len, figure->name, figure->help,
+               (int)len, figure->name,
+               type_name(figure->is_counter ? METRIC_COUNTER : METRIC_GAUGE), figure->name);
+    append_number(out, figure->value);
+    buf_append_char(out, '\n');
+}
+
+struct process_page {
+    struct buf *out;
+    enum metrics_format format;
+};
+
+static void on_process_figure(void *context, const struct process_figure *figure)
+{
+    const struct process_page *page = context;
+    print_process(page->out, figure, page->format);
+}
+
+int metrics_print(struct buf *out, enum metrics_format format)
 {
     int64_t start_ns = clock_monotonic_ns();
     size_t start_len = out->len;
@@ -132,14 +173,12 @@ int metrics_print_prometheus(struct buf *out)
     if (cells == NULL)
         return -1;
     for (enum metric id = 0; id < METRIC_COUNT; id++)
-        print_metric(out, id, cells);
+        print_metric(out, id, cells, format);
     free(cells);
-    buf_printf(out,
-               "# HELP " PREFIX "build_info What is running: always 1.\n"
-               "# TYPE " PREFIX "build_info gauge\n" PREFIX
-               "build_info{version=\"%s\",compiler=\"%s\"} 1\n",
-               version_text(), version_compiler());
-    process_print_prometheus(out);
+    print_build(out, format);
+    process_read(on_process_figure, &(struct process_page){out, format});
+    if (format == METRICS_OPENMETRICS)
+        buf_append_text(out, "# EOF\n");
     metrics_observe(METRIC_SCRAPE_BYTES, 0, (int64_t)(out->len - start_len));
     metrics_observe(METRIC_SCRAPE_SECONDS, 0, clock_monotonic_ns() - start_ns);
     return out->has_failed ? -1 : 0;

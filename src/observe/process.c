@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/text.h"
 
 /* Where the figures go. */
 struct sink {
@@ -118,20 +117,4 @@ void process_read(void (*fn)(void *context, const struct process_figure *figure)
     give_fds(&sink);
     give(&sink, "process_start_time_seconds", false,
          "Start time of the process since the Unix epoch in seconds.", start_seconds);
-}
-
-static void print_figure(void *context, const struct process_figure *figure)
-{
-    struct buf *out = context;
-    char number[TEXT_DOUBLE_MAX];
-    size_t len = text_from_double(number, figure->value);
-    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.*s\n", figure->name, figure->help,
-               figure->name, figure->is_counter ? "counter" : "gauge", figure->name, (int)len,
-               number);
-}
-
-int process_print_prometheus(struct buf *out)
-{
-    process_read(print_figure, out);
-    return out->has_failed ? -1 : 0;
 }

@@ -5,8 +5,6 @@
 
 #include <stdbool.h>
 
-#include "base/buf.h"
-
 struct process_figure {
     const char *name;
     const char *help;
@@ -17,5 +15,3 @@ struct process_figure {
 /* Each figure once, in an order that stays. What the system does not tell is
  * left out. Any thread. */
 void process_read(void (*fn)(void *context, const struct process_figure *figure), void *context);
-/* Prometheus text 0.0.4. What the system does not tell is left out. Any thread. */
-int process_print_prometheus(struct buf *out);

@@ -65,6 +65,25 @@ static void test_metrics(void **state)
     expect(*state, "/metricsx", 404, "not_found");
 }
 
+static void test_openmetrics_for_those_who_ask(void **state)
+{
+    struct buf all;
+    buf_init(&all, 0);
+    int fd = client_open(*state);
+    client_send_text(fd,
+                     "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAccept: "
+                     "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.4\r\n\r\n");
+    client_read_all(fd, &all);
+    buf_append_char(&all, '\0');
+    assert_non_null(
+        strstr(all.ptr, "application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"));
+    assert_non_null(strstr(all.ptr, "# TYPE motorcade_connections_accepted counter\n"
+                                    "motorcade_connections_accepted_total "));
+    assert_string_equal(all.ptr + all.len - 7, "# EOF\n");
+    buf_deinit(&all);
+    close(fd);
+}
+
 static void test_health(void **state)
 {
     struct health_check *check = health_check("unit-test");
@@ -136,6 +155,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_metrics, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_openmetrics_for_those_who_ask, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_health, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_methods, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_changes_are_posts_and_not_from_web_pages, set_up,

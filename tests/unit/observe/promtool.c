@@ -37,7 +37,7 @@ int main(void)
     }
     struct buf page;
     buf_init(&page, 0);
-    int code = metrics_print_prometheus(&page) == 0 ? check(&page) : 1;
+    int code = metrics_print(&page, METRICS_PROMETHEUS) == 0 ? check(&page) : 1;
     buf_deinit(&page);
     return code;
 }

@@ -18,7 +18,7 @@ static struct buf scrape(void)
 {
     struct buf page;
     buf_init(&page, 0);
-    assert_int_equal(metrics_print_prometheus(&page), 0);
+    assert_int_equal(metrics_print(&page, METRICS_PROMETHEUS), 0);
     buf_append_char(&page, '\0');
     return page;
 }
