@@ -29,7 +29,7 @@ static void serve_other(struct worker *worker, struct conn *conn,
     else if (is_websocket_path(worker, request))
         conn_reply_error(conn, 426, "upgrade_required", "This path is a WebSocket.",
                          "Upgrade: websocket\r\nConnection: Upgrade\r\n");
-    else if (!worker->shared->serves_admin || !admin_serve(conn, request))
+    else if (!worker->shared->serves_admin || !admin_serve(conn, request, ADMIN_SHARED))
         conn_reply_error(conn, 404, "not_found", "The gateway serves /ws and /packets.", NULL);
 }
 

@@ -425,7 +425,7 @@ static void on_request(void *context, struct conn *conn, const struct http1_requ
             serve_events(api, conn, request);
     } else if (is_path(request, "/"))
         serve_map(conn);
-    else if (!admin_serve(conn, request))
+    else if (!admin_serve(conn, request, ADMIN_SHARED))
         api_refuse(conn, 404, "not_found",
                    "Here are /vehicles, /vehicles/{id}, /live and the map at /.");
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/must.h"
 #include "observe/health.h"
 #include "observe/log.h"
@@ -39,7 +40,8 @@ static const char *metrics_content_type(const struct http1_request *request)
 static unsigned print_alive(void *context, const struct http1_request *request, struct buf *out)
 {
     (void)context, (void)request;
-    return buf_append_text(out, "{\"alive\":true}\n") == 0 ? 200 : 500;
+    bool is_alive = health_print_alive(out, clock_monotonic_ns());
+    return buf_append_char(out, '\n') != 0 ? 500 : is_alive ? 200 : 503;
 }
 
 static unsigned print_ready(void *context, const struct http1_request *request, struct buf *out)
@@ -137,7 +139,7 @@ static bool is_from_web_page(const struct http1_request *request)
 }
 
 static void serve(struct conn *conn, const struct http1_request *request,
-                  const struct admin_page *page)
+                  const struct admin_page *page, enum admin_mount mount)
 {
     bool is_read = request->method == HTTP1_GET || request->method == HTTP1_HEAD;
     if (page->is_change && request->method != HTTP1_POST)
@@ -150,16 +152,21 @@ static void serve(struct conn *conn, const struct http1_request *request,
                          "changes are taken from this machine's loopback address only, and not "
                          "from a web page",
                          NULL);
+    else if (page->is_private && mount == ADMIN_SHARED && !is_from_here(conn))
+        conn_reply_error(conn, 403, "forbidden",
+                         "this page is served to this machine only; set admin.listen to an address "
+                         "for operators",
+                         NULL);
     else
         send_page(conn, page, request);
 }
 
-bool admin_serve(struct conn *conn, const struct http1_request *request)
+bool admin_serve(struct conn *conn, const struct http1_request *request, enum admin_mount mount)
 {
     pthread_rwlock_rdlock(&lock);
     const struct admin_page *page = find_page(request->path);
     if (page != NULL)
-        serve(conn, request, page);
+        serve(conn, request, page, mount);
     pthread_rwlock_unlock(&lock);
     return page != NULL;
 }
@@ -169,8 +176,9 @@ static void on_request(void *context, struct conn *conn, const struct http1_requ
 {
     (void)context;
     (void)body;
-    if (!admin_serve(conn, request))
-        conn_reply_error(conn, 404, "not_found", "Here are /metrics, /healthz and /readyz.", NULL);
+    if (!admin_serve(conn, request, ADMIN_OWN))
+        conn_reply_error(conn, 404, "not_found",
+                         "Here are /metrics, /healthz, /readyz and /statusz.", NULL);
 }
 
 static void on_close(void *context, struct conn *conn)

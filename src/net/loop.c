@@ -14,7 +14,10 @@
 #include "base/clock.h"
 #include "base/must.h"
 #include "net/loop_uv.h"
+#include "observe/health.h"
 #include "observe/metrics.h"
+
+enum { BEAT_MS = 1000 };
 
 /* What loop_post() queues. */
 struct note {
@@ -49,6 +52,8 @@ struct loop {
     uv_async_t wake; /* posts, stop, loop_again */
     uv_prepare_t prepare;
     uv_check_t check;
+    uv_timer_t beat; /* of the pulse */
+    struct health_pulse *pulse;
     struct turn *turn;
     struct list hooks[LOOP_PHASES];
     struct turn_end *turn_ends;
@@ -167,6 +172,12 @@ static void on_check(uv_check_t *check)
     loop->turn->began_ns = 0;
 }
 
+/* Does no work of a turn: not a touch. */
+static void on_beat(uv_timer_t *beat)
+{
+    health_beat(((struct loop *)beat->data)->pulse, clock_monotonic_ns());
+}
+
 static struct note *take_notes(struct loop *loop)
 {
     pthread_mutex_lock(&loop->notes_lock);
@@ -220,7 +231,8 @@ static int init_handles(struct loop *loop)
         return rc;
     uv_prepare_init(&loop->uv, &loop->prepare);
     uv_check_init(&loop->uv, &loop->check);
-    loop->wake.data = loop->prepare.data = loop->check.data = loop;
+    uv_timer_init(&loop->uv, &loop->beat);
+    loop->wake.data = loop->prepare.data = loop->check.data = loop->beat.data = loop;
     uv_prepare_start(&loop->prepare, on_prepare);
     uv_check_start(&loop->check, on_check);
     return 0;
@@ -295,16 +307,23 @@ void loop_free(struct loop *loop)
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->check, NULL);
+    uv_close((uv_handle_t *)&loop->beat, NULL);
     for (int i = 0; i < 3; i++) /* close callbacks, others' included */
         uv_run(&loop->uv, UV_RUN_NOWAIT);
     must(uv_loop_close(&loop->uv) == 0); /* else something on it was not stopped */
     free_memory(loop);
 }
 
+/* A loop has a pulse while it runs. */
 void loop_run(struct loop *loop)
 {
     loop_touch(loop); /* what was given to do before the first turn */
+    loop->pulse = health_pulse_new(loop->name);
+    uv_timer_start(&loop->beat, on_beat, BEAT_MS, BEAT_MS);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
+    uv_timer_stop(&loop->beat);
+    health_pulse_free(loop->pulse);
+    loop->pulse = NULL;
 }
 
 static void set_thread_name(const char *name)

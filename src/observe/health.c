@@ -2,13 +2,15 @@
 #include "observe/health.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/must.h"
 #include "observe/metrics.h"
 
-enum { CHECKS_MAX = 32, TEXT_MAX = 128 };
+enum { CHECKS_MAX = 32, PULSES_MAX = 128, TEXT_MAX = 128 };
 
 struct health_check {
     char name[TEXT_MAX];
@@ -97,4 +99,68 @@ bool health_print(struct buf *out)
     buf_append_text(out, "}}");
     pthread_mutex_unlock(&lock);
     return is_ready;
+}
+
+/* ---- pulses ---- */
+
+struct health_pulse {
+    char name[16];
+    bool is_used;
+    _Atomic int64_t beat_ns;
+};
+
+static struct health_pulse pulses[PULSES_MAX];
+
+struct health_pulse *health_pulse_new(const char *name)
+{
+    struct health_pulse *pulse = NULL;
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < PULSES_MAX && pulse == NULL; i++)
+        if (!pulses[i].is_used)
+            pulse = &pulses[i];
+    if (pulse != NULL) {
+        pulse->is_used = true;
+        snprintf(pulse->name, sizeof pulse->name, "%s", name);
+        atomic_store(&pulse->beat_ns, clock_monotonic_ns());
+    }
+    pthread_mutex_unlock(&lock);
+    return pulse;
+}
+
+void health_pulse_free(struct health_pulse *pulse)
+{
+    if (pulse == NULL)
+        return;
+    pthread_mutex_lock(&lock);
+    pulse->is_used = false;
+    pthread_mutex_unlock(&lock);
+}
+
+void health_beat(struct health_pulse *pulse, int64_t now_ns)
+{
+    if (pulse != NULL)
+        atomic_store_explicit(&pulse->beat_ns, now_ns, memory_order_relaxed);
+}
+
+bool health_print_alive(struct buf *out, int64_t now_ns)
+{
+    bool is_alive = true;
+    struct buf loops;
+    buf_init(&loops, 0);
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < PULSES_MAX; i++) {
+        if (!pulses[i].is_used)
+            continue;
+        int64_t age_ns = now_ns - atomic_load_explicit(&pulses[i].beat_ns, memory_order_relaxed);
+        is_alive = is_alive && age_ns < HEALTH_DEAD_NS;
+        buf_append_text(&loops, loops.len == 0 ? "" : ",");
+        buf_append_json(&loops, bytes_from_text(pulses[i].name));
+        buf_printf(&loops, ":%.1f", (double)(age_ns < 0 ? 0 : age_ns) / (double)NS_PER_S);
+    }
+    pthread_mutex_unlock(&lock);
+    buf_printf(out, "{\"alive\":%s,\"loops\":{", is_alive ? "true" : "false");
+    buf_append_bytes(out, buf_bytes(&loops));
+    buf_append_text(out, "}}");
+    buf_deinit(&loops);
+    return is_alive;
 }

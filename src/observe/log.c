@@ -206,6 +206,35 @@ static void write_line(const struct buf *buf)
         metrics_add(METRIC_LOG_DROPPED, 0, 1);
 }
 
+/* ---- the latest warnings and errors ---- */
+
+enum { RECENT_MAX = 32, RECENT_BYTES = 480 };
+
+static struct {
+    char text[RECENT_BYTES];
+    size_t len;
+} recent[RECENT_MAX];
+static uint64_t recent_count;
+static pthread_mutex_t recent_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void remember(struct bytes line)
+{
+    pthread_mutex_lock(&recent_lock);
+    unsigned place = (unsigned)(recent_count++ % RECENT_MAX);
+    recent[place].len = line.len < RECENT_BYTES ? line.len : RECENT_BYTES;
+    memcpy(recent[place].text, line.ptr, recent[place].len);
+    pthread_mutex_unlock(&recent_lock);
+}
+
+void log_recent(void (*fn)(void *context, struct bytes line), void *context)
+{
+    pthread_mutex_lock(&recent_lock);
+    uint64_t first = recent_count > RECENT_MAX ? recent_count - RECENT_MAX : 0;
+    for (uint64_t i = first; i < recent_count; i++)
+        fn(context, bytes_of(recent[i % RECENT_MAX].text, recent[i % RECENT_MAX].len));
+    pthread_mutex_unlock(&recent_lock);
+}
+
 static bool may_speak(enum log_level level, const char *module, const char *message, uint64_t *held)
 {
     *held = 0;
@@ -218,6 +247,18 @@ static bool may_speak(enum log_level level, const char *module, const char *mess
     return false;
 }
 
+static void make_line(struct log_line *line, const struct log_head *head,
+                      const struct log_field *fields, size_t field_count, uint64_t held,
+                      bool is_json)
+{
+    log_line_begin(line, head, is_json);
+    for (size_t i = 0; i < field_count; i++)
+        log_line_add(line, &fields[i]);
+    if (held > 0)
+        log_line_add(line, &LOG_I("held_back", held));
+    log_line_end(line);
+}
+
 void log_write(enum log_level level, const char *module, const char *message,
                const struct log_field *fields, size_t field_count)
 {
@@ -227,19 +268,16 @@ void log_write(enum log_level level, const char *module, const char *message,
         errno = saved_errno;
         return;
     }
+    const struct log_head head = {
+        .level = level, .module = module, .message = message, .role = atomic_load(&process_role)};
     struct log_line line;
-    log_line_begin(&line,
-                   &(struct log_head){.level = level,
-                                      .module = module,
-                                      .message = message,
-                                      .role = atomic_load(&process_role)},
-                   is_json_wanted());
-    for (size_t i = 0; i < field_count; i++)
-        log_line_add(&line, &fields[i]);
-    if (held > 0)
-        log_line_add(&line, &LOG_I("held_back", held));
-    log_line_end(&line);
+    make_line(&line, &head, fields, field_count, held, is_json_wanted());
     write_line(&line.buf);
+    if (level >= LOG_WARN) {
+        if (line.is_json)
+            make_line(&line, &head, fields, field_count, held, false);
+        remember(bytes_of(line.buf.ptr, line.buf.len - 1));
+    }
     metrics_add(METRIC_LOG_LINES, level, 1);
     errno = saved_errno;
 }

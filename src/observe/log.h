@@ -58,6 +58,10 @@ void log_toggle_debug(void);
  * have spoken or were set. */
 void log_print_levels(struct buf *out);
 
+/* The latest warnings and errors (32 are kept, cut at 480 bytes), oldest first,
+ * as logfmt lines. Called with a lock held: must not log. */
+void log_recent(void (*fn)(void *context, struct bytes line), void *context);
+
 /* ---- speaking ---- */
 
 /* `module` is the folder or role that speaks ("gateway", "journal"). Module and

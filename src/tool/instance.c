@@ -29,7 +29,9 @@
 #include "store/role.h"
 #include "tool/log_pages.h"
 #include "tool/modules.h"
+#include "tool/notify.h"
 #include "tool/status.h"
+#include "tool/statusz.h"
 #include "vehicle/ruleset.h"
 #include "vehicle/topics.h"
 
@@ -57,6 +59,8 @@ struct instance {
     struct server *admin;
     struct status *status;
     struct reporter *graphite, *statsd;
+    struct statusz statusz;
+    struct notify *notify;
     struct loop_timer *ready_timer;
     pthread_mutex_t failure_lock;
     struct error failure; /* why it must end; ERROR_NONE = it was asked to */
@@ -221,6 +225,8 @@ static int open_broker(struct instance *instance, struct error *err)
     if (broker_open(&instance->broker, settings, err) != 0)
         return -1;
     broker_on_failure(instance->broker, on_broker_failure, instance);
+    instance->statusz.broker = instance->broker;
+    statusz_add(&instance->statusz);
     return 0;
 }
 
@@ -347,6 +353,7 @@ static void look_ready(void *context)
     if (!is_ready)
         return;
     loop_timer_stop(instance->ready_timer);
+    notify_ready(instance->notify);
     log_event(LOG_INFO, instance->options->name, "ready",
               LOG_T("data", instance->options->data_dir));
 }
@@ -355,6 +362,10 @@ static int start(struct instance *instance, struct error *err)
 {
     raise_file_limit();
     log_pages_add();
+    instance->statusz = (struct statusz){.role = instance->options->name,
+                                         .data_dir = instance->options->data_dir,
+                                         .config = instance->options->config,
+                                         .started_ns = clock_monotonic_ns()};
     if (make_data_dir(instance->options->data_dir, err) != 0 || open_loop(instance, err) != 0 ||
         load_rules(instance, err) != 0 || open_broker(instance, err) != 0 ||
         open_sinks(instance, err) != 0 || start_roles(instance, err) != 0 ||
@@ -362,6 +373,7 @@ static int start(struct instance *instance, struct error *err)
         return -1;
     instance->status =
         status_start(instance->loop, instance->options->name, settings_of(instance, &run_module));
+    instance->notify = notify_start(instance->loop);
     instance->ready_timer = loop_timer_new(instance->loop, look_ready, instance);
     if (instance->status == NULL || instance->ready_timer == NULL)
         return error_set(err, ERROR_MEMORY, "no memory");
@@ -373,6 +385,7 @@ static int start(struct instance *instance, struct error *err)
 
 static void stop(struct instance *instance)
 {
+    notify_stopping(instance->notify);
     status_stop(instance->status);
     if (instance->ready_timer != NULL)
         loop_timer_free(instance->ready_timer);
@@ -386,6 +399,8 @@ static void stop(struct instance *instance)
         server_close(instance->admin);
     sink_close(instance->reader);
     sink_close(instance->sink);
+    statusz_remove();
+    notify_stop(instance->notify);
     reporter_stop(instance->graphite); /* the broker's figures are still there */
     reporter_stop(instance->statsd);
     if (instance->broker != NULL)

@@ -37,8 +37,10 @@ static unsigned set_level(void *context, const struct http1_request *request, st
 
 void log_pages_add(void)
 {
-    admin_add(&(struct admin_page){
-        .path = "/log", .content_type = "application/json", .serve = print_levels});
+    admin_add(&(struct admin_page){.path = "/log",
+                                   .content_type = "application/json",
+                                   .is_private = true,
+                                   .serve = print_levels});
     admin_add(&(struct admin_page){.path = "/admin/log",
                                    .content_type = "application/json",
                                    .is_change = true,

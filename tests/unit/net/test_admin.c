@@ -12,7 +12,7 @@ static void on_request(void *context, struct conn *conn, const struct http1_requ
                        struct bytes body)
 {
     (void)context, (void)body;
-    if (!admin_serve(conn, request))
+    if (!admin_serve(conn, request, ADMIN_SHARED))
         conn_reply_error(conn, 404, "not_found", "no such path", NULL);
 }
 
