@@ -252,6 +252,20 @@ static bool says_nothing(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR__WAIT_COORD || code == RD_KAFKA_RESP_ERR__WAIT_CACHE;
 }
 
+/* Before 2.6.1 librdkafka repeats its nonce, which Kafka refuses from 4.0 on
+ * (RFC 5802, section 5.1; librdkafka's pull request 4895). */
+static bool has_old_scram(const struct kafka_config *config)
+{
+    return config != NULL && config->sasl.mechanism >= KAFKA_MECHANISM_SCRAM_SHA_256 &&
+           rd_kafka_version() < 0x020601ff;
+}
+
+static bool is_login(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
+           code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
+}
+
 static const char *fix_of(const struct kafka_config *config, rd_kafka_resp_err_t code)
 {
     static const struct {
@@ -284,6 +298,9 @@ static const char *fix_of(const struct kafka_config *config, rd_kafka_resp_err_t
         {RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
          "each process needs its own kafka.consumer.group_instance_id"},
     };
+    if (is_login(code) && has_old_scram(config))
+        return "mend kafka.sasl.username or kafka.sasl.password; or is it Kafka 4, whose SCRAM "
+               "wants librdkafka 2.6.1 or newer? (or kafka.sasl.mechanism plain, with TLS)";
     if (code == RD_KAFKA_RESP_ERR__SSL)
         return config != NULL && config->tls.is_on
                    ? "mend kafka.tls.ca (it must hold who signed the brokers' certificates), "

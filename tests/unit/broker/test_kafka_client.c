@@ -148,6 +148,11 @@ static void failures_name_the_fix(void **state)
     assert_non_null(strstr(err.text, "ACL"));
     kafka_fail(NULL, RD_KAFKA_RESP_ERR__AUTHENTICATION, "refused", &err);
     assert_non_null(strstr(err.text, "kafka.sasl.password"));
+    const struct kafka_config scram = {.sasl = {.mechanism = KAFKA_MECHANISM_SCRAM_SHA_512}};
+    kafka_fail(&scram, RD_KAFKA_RESP_ERR__AUTHENTICATION, "refused", &err);
+    assert_non_null(strstr(err.text, "kafka.sasl.password"));
+    if (rd_kafka_version() < 0x020601ff)
+        assert_non_null(strstr(err.text, "librdkafka 2.6.1"));
     kafka_fail(NULL, RD_KAFKA_RESP_ERR__SSL, "refused", &err);
     assert_non_null(strstr(err.text, "kafka.tls"));
     assert_false(err.is_transient);
