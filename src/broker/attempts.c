@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/hash.h"
@@ -134,6 +135,12 @@ static int open_file(struct attempts *attempts, const char *group, struct error 
     attempts->fd = open(attempts->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (attempts->fd < 0)
         return error_set_errno(err, ERROR_IO, errno, "can't open %s", attempts->path);
+    /* What another has in hand would look like what a crash left. */
+    if (flock(attempts->fd, LOCK_EX | LOCK_NB) != 0)
+        return error_set(err, ERROR_BUSY,
+                         "%s is in use by another process: give each %s a data folder of its own "
+                         "(--data)",
+                         attempts->path, group);
     struct file *file = calloc(1, sizeof *file);
     if (file == NULL)
         return error_set(err, ERROR_MEMORY, "no memory to read %s", attempts->path);

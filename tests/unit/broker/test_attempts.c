@@ -178,10 +178,24 @@ static void a_missing_folder_is_an_error(void **state)
     assert_non_null(strstr(err.text, "/nowhere/at/all/attempts-handler"));
 }
 
+static void a_folder_has_one_process(void **state)
+{
+    (void)state;
+    struct attempts *attempts = open_attempts();
+    struct attempts *second;
+    struct error err = {0};
+    assert_int_equal(attempts_open(&second, dir, "handler", &err), -1);
+    assert_int_equal(err.kind, ERROR_BUSY);
+    assert_non_null(strstr(err.text, "--data"));
+    attempts_close(attempts);
+    attempts_close(open_attempts());
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_folder_has_one_process, make_dir, remove_dir),
         TEST(a_clean_end_leaves_nothing),
         TEST(a_crash_makes_the_batch_suspicious),
         TEST(settling_forgets_step_by_step),
