@@ -132,3 +132,62 @@ const struct config_module statsd_module = {
     .size = sizeof(struct statsd_config),
     .check = check_statsd,
 };
+
+/* ---- tracing ---- */
+
+#undef AT
+#define AT(field) offsetof(struct tracing_config, field)
+
+static const struct setting tracing_settings[] = {
+    {.name = "endpoint",
+     .type = SETTING_STRING,
+     .offset = AT(endpoint),
+     .default_text = "",
+     .help = "Where an OpenTelemetry collector takes OTLP over HTTP, as in "
+             "http://127.0.0.1:4318; /v1/traces is appended. Empty: no tracing."},
+    {.name = "authorization",
+     .type = SETTING_STRING,
+     .offset = AT(authorization),
+     .default_text = "",
+     .is_secret = true,
+     .help = "Value of the Authorization header sent there, as in \"Bearer …\"."},
+    {.name = "ratio",
+     .type = SETTING_DOUBLE,
+     .offset = AT(ratio),
+     .default_text = "0.01",
+     .min = 0,
+     .max = 1,
+     .help = "Of how many packets the way is traced: 0.01 is one in a hundred. A packet that comes "
+             "by HTTP with a sampled traceparent is traced anyway."},
+    {.name = "slow",
+     .type = SETTING_DURATION,
+     .offset = AT(slow_ns),
+     .default_text = "1s",
+     .min = 0,
+     .max = 3600 * S,
+     .help = "A packet that waits longer than this for its ack is traced whatever the ratio says; "
+             "0 = not."},
+    {.name = "traces_per_second",
+     .type = SETTING_INT,
+     .offset = AT(per_s),
+     .default_text = "1000",
+     .min = 1,
+     .max = 1000000,
+     .unit = "traces/s",
+     .help = "No more traces begin in a second, whoever asks for them."},
+    {.name = "timeout",
+     .type = SETTING_DURATION,
+     .offset = AT(timeout_ns),
+     .default_text = "10s",
+     .min = 10 * MS,
+     .max = 60 * S,
+     .help = "How long one request to the collector may take."},
+};
+
+const struct config_module tracing_module = {
+    .name = "tracing",
+    .help = "Traces of single packets, sent to an OpenTelemetry collector.",
+    .settings = tracing_settings,
+    .setting_count = SETTING_COUNT(tracing_settings),
+    .size = sizeof(struct tracing_config),
+};

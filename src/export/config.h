@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settings of the reports that are pushed (modules "graphite" and "statsd"). */
+/* Settings of what is pushed out (modules "graphite", "statsd", "tracing"). */
 #pragma once
 
 #include <stdint.h>
@@ -23,3 +23,13 @@ struct statsd_config {
     const char *prefix;
 };
 extern const struct config_module statsd_module;
+
+struct tracing_config {
+    const char *endpoint; /* http://host:4318; "" = off */
+    const char *authorization;
+    double ratio;
+    int64_t slow_ns;
+    int64_t per_s;
+    int64_t timeout_ns;
+};
+extern const struct config_module tracing_module;
