@@ -68,6 +68,11 @@ static enum step keep_dead_letter(struct session *session, struct bytes one,
     return STEP_LOST;
 }
 
+static const struct trace_context *parent_of(const struct session *session)
+{
+    return session->post == NULL ? NULL : post_trace(session->post);
+}
+
 static enum step reject_one(struct session *session, struct bytes one, const struct reject *reject)
 {
     if (session->post == NULL && !session->wants_acks) {
@@ -76,6 +81,9 @@ static enum step reject_one(struct session *session, struct bytes one, const str
             return step;
     }
     metrics_add(METRIC_GATEWAY_REJECTED, reject->reason, 1);
+    if (trace_is_on())
+        tracing_rejected(parent_of(session), reason_code(reject->reason),
+                         session->worker->turn_wall_ns, session->worker->turn_monotonic_ns);
     if (session->post != NULL)
         post_reject(session, reject);
     uint64_t n = session_count(session);
@@ -108,8 +116,23 @@ static enum step publish_packet(struct session *session, const struct packet *pa
     uint8_t mc[MC_MAX];
     struct mc origin = mc_of_packet(packet);
     struct record record = record_of(packet, mc, mc_encode(&origin, mc));
-    switch (worker_publish(worker, worker->ingest_topics[packet->dialect], &record, session)) {
+    int topic = worker->ingest_topics[packet->dialect];
+    struct trace_context trace;
+    char traceparent[TRACEPARENT_LEN];
+    const struct trace_context *parent = parent_of(session);
+    bool is_traced = tracing_begin(&worker->tracing, parent, worker->turn_monotonic_ns, &trace);
+    if (is_traced) {
+        trace_format(&trace, traceparent);
+        record.traceparent = bytes_of(traceparent, sizeof traceparent);
+    }
+    switch (worker_publish(worker, topic, &record, session)) {
     case PUBLISH_ACCEPTED:
+        if (is_traced) {
+            tracing_published(&worker->tracing, worker->sequence, &trace, parent, packet,
+                              broker_topic_name(worker->shared->broker, topic),
+                              worker->turn_wall_ns);
+            worker_mark_traced(worker);
+        }
         recent_remember(&worker->recent, &packet->identity, worker->sequence);
         if (session->post != NULL)
             post_count_accepted(session);

@@ -22,6 +22,8 @@ struct post {
     uint64_t duplicate;
     uint64_t rejected;
     struct buf listed; /* {"index":…},{…} */
+    struct trace_context trace;
+    bool has_trace;
 };
 
 static uint64_t packet_count(const struct post *post)
@@ -40,6 +42,20 @@ void post_free(struct post *post)
         return;
     buf_deinit(&post->listed);
     free(post);
+}
+
+const struct trace_context *post_trace(const struct post *post)
+{
+    return post->has_trace ? &post->trace : NULL;
+}
+
+static void read_trace(struct post *post, const struct http1_request *request)
+{
+    struct bytes text;
+    post->has_trace =
+        trace_is_on() &&
+        http1_find_header(request->headers, request->header_count, "traceparent", &text) &&
+        trace_parse(text, &post->trace);
 }
 
 /* The media types that carry JSON; curl's default is let through, since it is
@@ -140,6 +156,7 @@ void post_begin(struct worker *worker, struct conn *conn, const struct http1_req
         conn_reply_error(conn, 503, "busy", "Not enough memory for another request.", RETRY_SOON);
         return;
     }
+    read_trace(post, request);
     session->post = post;
     intake_begin(session, body);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "gateway/session.h"
+#include "observe/trace.h"
 
 /* Can a request with this head be taken now? false: answered. */
 bool post_admit(const struct worker *worker, struct conn *conn,
@@ -12,6 +13,8 @@ bool post_admit(const struct worker *worker, struct conn *conn,
 void post_begin(struct worker *worker, struct conn *conn, const struct http1_request *request,
                 struct bytes body);
 void post_free(struct post *post);
+/* What its traceparent header said; NULL without a readable one. */
+const struct trace_context *post_trace(const struct post *post);
 
 /* While its message is taken in. */
 void post_count_accepted(struct session *session);

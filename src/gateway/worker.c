@@ -151,6 +151,11 @@ enum publish_result worker_publish(struct worker *worker, int topic, const struc
     return PUBLISH_ACCEPTED;
 }
 
+void worker_mark_traced(struct worker *worker)
+{
+    worker->flight[worker->sequence & worker->flight_mask].is_traced = true;
+}
+
 /* ---- the broker's reports ---- */
 
 /* The full number of a packet of which the low 32 bits are known: the only one
@@ -167,16 +172,17 @@ static void observe_latency(struct worker *worker, int64_t taken_ns)
         worker->latency_count++;
         return;
     }
-    if (worker->latency_count > 0)
-        metrics_observe_many(METRIC_GATEWAY_ACK_SECONDS, 0,
-                             clock_monotonic_ns() - worker->latency_of_ns, worker->latency_count);
+    if (worker->latency_count > 0) {
+        int64_t waited_ns = clock_monotonic_ns() - worker->latency_of_ns;
+        metrics_observe_many(METRIC_GATEWAY_ACK_SECONDS, 0, waited_ns, worker->latency_count);
+        tracing_slow(waited_ns);
+    }
     worker->latency_of_ns = taken_ns;
     worker->latency_count = 1;
 }
 
 static void on_delivery(void *context, uint64_t tag, enum delivery delivery, int64_t offset)
 {
-    (void)offset;
     struct worker *worker = context;
     struct flight_entry entry = worker->flight[tag & worker->flight_mask];
     bool is_durable = delivery == DELIVERY_DURABLE;
@@ -184,6 +190,8 @@ static void on_delivery(void *context, uint64_t tag, enum delivery delivery, int
         observe_latency(worker, entry.taken_ns);
     else
         recent_forget_all(&worker->recent);
+    if (entry.is_traced)
+        tracing_delivered(&worker->tracing, tag, is_durable, offset);
     if (ack_window_settle(&worker->reported, tag) != 0)
         recent_forget_all(&worker->recent);
     struct session *session = worker->sessions[entry.slot];
@@ -330,6 +338,7 @@ void worker_free(struct worker *worker)
     packet_scratch_free(worker->scratch);
     recent_deinit(&worker->recent);
     pace_deinit(&worker->pace);
+    tracing_deinit(&worker->tracing);
     buf_deinit(&worker->text);
     buf_deinit(&worker->inflated);
     ack_window_deinit(&worker->reported);

@@ -19,6 +19,7 @@
 #include "gateway/pace.h"
 #include "gateway/recent.h"
 #include "gateway/session.h"
+#include "gateway/tracing.h"
 #include "gateway/waiting.h"
 #include "net/loop.h"
 #include "net/server.h"
@@ -30,7 +31,8 @@ static const uint32_t NO_SLOT = UINT32_MAX;
 
 /* A record on its way: packet n (low 32 bits) of the session in that slot. */
 struct flight_entry {
-    uint32_t slot;
+    uint32_t slot : 31;
+    uint32_t is_traced : 1;
     uint32_t n;
     int64_t taken_ns; /* monotonic, for the latency of acks */
 };
@@ -62,6 +64,7 @@ struct worker {
     struct recent recent;
     struct pace pace;
     struct waiting waiting;
+    struct tracing tracing;
     struct buf text;     /* of one reply */
     struct buf inflated; /* of one body */
 
@@ -112,5 +115,7 @@ bool worker_is_full(const struct worker *worker);
 /* Publish as the session's next packet: counts it when accepted. */
 enum publish_result worker_publish(struct worker *worker, int topic, const struct record *record,
                                    struct session *session);
+/* The record just published is traced. */
+void worker_mark_traced(struct worker *worker);
 /* For packets that the car neither numbered nor timed: grows, unique per gateway start. */
 uint64_t worker_next_order(struct worker *worker);

@@ -26,7 +26,8 @@ struct judgement {
 int judge_init(struct judge *judge, struct error *err);
 void judge_deinit(struct judge *judge);
 
-/* judge->decision holds the rules that failed. */
+/* judge->decision holds the rules that failed. The record's traceparent is taken
+ * over as it is; trail.h puts the handler's own in its place. */
 void judge_record(struct judge *judge, const struct ruleset *ruleset, const struct consumed *in,
                   const char *topic, struct judgement *out);
 /* A dead letter whatever the rules say (crashed, too large). */

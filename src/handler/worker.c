@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "handler/trail.h"
 #include "handler/role.h"
 #include "observe/health.h"
 #include "observe/log.h"
@@ -208,6 +209,8 @@ static bool put_out(struct worker *worker, const struct consumed *in, const char
                     struct judgement *judgement)
 {
     enum published result = PUBLISHED;
+    struct trail trail;
+    trail_begin(&trail, in, judgement);
     if (judgement->verdict != VERDICT_DROP)
         result = publish_judged(worker, in, topic, judgement);
     if (result == PUBLISHED_TOO_LARGE) {
@@ -221,6 +224,7 @@ static bool put_out(struct worker *worker, const struct consumed *in, const char
     }
     if (result == PUBLISHED_NOT)
         return false;
+    trail_end(&trail, in, topic, judgement);
     count(worker, judgement);
     flights_add(&worker->flights, in->topic, topic, in->partition, in->offset);
     return true;

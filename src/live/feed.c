@@ -306,6 +306,17 @@ static void fetch_ahead(const struct feed *feed, const struct consumed_batch *ba
         roster_fetch_entry(feed->roster, hashes[i]);
 }
 
+static void trace(struct feed *feed, const struct consumed *in)
+{
+    struct span *span = trace_batch_add(&feed->traces, in->record.traceparent, "show");
+    struct mc mc;
+    if (span == NULL)
+        return;
+    span_set_topic(span, broker_topic_name(feed->broker, in->topic), in->partition, in->offset);
+    if (mc_decode(in->record.mc, &mc))
+        span_set_packet(span, in->record.key, mc.identity.bytes);
+}
+
 static void take_batch(struct feed *feed, const struct consumed_batch *batch, int64_t now_ns)
 {
     enum { AHEAD = 8 };
@@ -315,6 +326,7 @@ static void take_batch(struct feed *feed, const struct consumed_batch *batch, in
         const struct consumed *consumed = &batch->records[i];
         if (i + AHEAD < batch->count)
             roster_fetch_text(feed->roster, hashes[i + AHEAD]);
+        trace(feed, consumed);
         if (!take_record(feed, &consumed->record, hashes[i], now_ns))
             feed_take(feed, consumed->record.value, now_ns);
         struct feed_partition *partition =
@@ -322,6 +334,7 @@ static void take_batch(struct feed *feed, const struct consumed_batch *batch, in
         if (partition != NULL)
             partition->next_offset = consumed->offset + 1;
     }
+    trace_batch_finish(&feed->traces);
 }
 
 static bool has_reached_targets(const struct feed *feed)

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "broker/broker.h"
 #include "live/roster.h"
+#include "observe/trace_batch.h"
 #include "live/snapshot.h"
 #include "vehicle/packet.h"
 
@@ -39,6 +40,7 @@ struct feed {
     bool is_caught_up;
     bool has_failed;         /* the last fetch: logged once */
     int64_t clock_offset_ns; /* wall - monotonic, while catching up */
+    struct trace_batch traces;
 };
 
 struct feed_options {

@@ -13,7 +13,9 @@
 #include "observe/health.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
+#include "observe/trace_batch.h"
 #include "sink/worker.h"
+#include "store/delays.h"
 #include "store/letters.h"
 #include "vehicle/canonical.h"
 #include "vehicle/mc.h"
@@ -42,6 +44,8 @@ struct store {
     struct progress *progress;
     size_t progress_count, progress_cap;
     uint64_t in_hand; /* records since the last commit */
+    struct delays delays;
+    struct trace_batch traces;
     int topics[TOPICS_MAX];
     size_t topic_count;
     pthread_t thread;
@@ -167,6 +171,8 @@ static void commit(struct store *store)
     }
     metrics_add(METRIC_STORE_RECORDS, 0, (int64_t)store->in_hand);
     store->in_hand = 0;
+    delays_settle(&store->delays, clock_wall_ns(), clock_monotonic_ns());
+    trace_batch_finish(&store->traces);
 }
 
 /* False: what is in hand is not settled and must not be committed. */
@@ -278,6 +284,16 @@ static bool add_row(struct store *store, const struct consumed *in, const struct
     }
 }
 
+static void note_taken(struct store *store, const struct consumed *in, const struct mc *mc)
+{
+    delays_add(&store->delays, mc->received_ns);
+    struct span *span = trace_batch_add(&store->traces, in->record.traceparent, "store");
+    if (span == NULL)
+        return;
+    span_set_topic(span, broker_topic_name(store->broker, in->topic), in->partition, in->offset);
+    span_set_packet(span, in->record.key, mc->identity.bytes);
+}
+
 /* False: the record is not taken, and nothing after it may be. */
 static bool take_record(struct store *store, const struct consumed *in)
 {
@@ -294,7 +310,10 @@ static bool take_record(struct store *store, const struct consumed *in)
     row.packet.received_ns = mc.received_ns;
     row.source = (struct sink_source){bytes_from_text(broker_topic_name(store->broker, in->topic)),
                                       in->partition, in->offset};
-    return add_row(store, in, &row);
+    if (!add_row(store, in, &row))
+        return false;
+    note_taken(store, in, &mc);
+    return true;
 }
 
 /* In hand at a crash: written by itself, so that a second crash names it. */
@@ -373,6 +392,8 @@ static int open_streams(struct store *store, struct error *err)
                                              .start = CONSUMER_FROM_COMMITTED};
     store->is_broken = false;
     store->in_hand = 0;
+    delays_clear(&store->delays);
+    trace_batch_clear(&store->traces);
     store->progress_count = 0;
     sink_worker_clear(store->worker);
     if (letters_open(&store->letters, store->broker, store->config.dead_letter_topic, err) != 0)

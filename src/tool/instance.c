@@ -15,6 +15,7 @@
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "export/reporter.h"
+#include "export/tracer.h"
 #include "gateway/role.h"
 #include "handler/role.h"
 #include "live/role.h"
@@ -59,6 +60,7 @@ struct instance {
     struct server *admin;
     struct status *status;
     struct reporter *graphite, *statsd;
+    struct tracer *tracer;
     struct statusz statusz;
     struct notify *notify;
     struct loop_timer *ready_timer;
@@ -338,6 +340,11 @@ static int start_reports(struct instance *instance, struct error *err)
     if (reporter_start_graphite(&instance->graphite, settings_of(instance, &graphite_module), role,
                                 err) != 0)
         return -1;
+    const struct broker_config *broker = settings_of(instance, &broker_module);
+    const char *system = broker->kind == BROKER_KAFKA ? "kafka" : "motorcade";
+    if (tracer_start(&instance->tracer, settings_of(instance, &tracing_module), role, system,
+                     err) != 0)
+        return -1;
     return reporter_start_statsd(&instance->statsd, settings_of(instance, &statsd_module), role,
                                  err);
 }
@@ -403,6 +410,7 @@ static void stop(struct instance *instance)
     notify_stop(instance->notify);
     reporter_stop(instance->graphite); /* the broker's figures are still there */
     reporter_stop(instance->statsd);
+    tracer_stop(instance->tracer);
     if (instance->broker != NULL)
         broker_close(instance->broker);
     topic_list_deinit(&instance->category_topics);

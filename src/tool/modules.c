@@ -137,7 +137,7 @@ const struct config_module *const all_modules[] = {
     &admin_module,
     &log_module,
     &graphite_module,
-    &statsd_module,
+    &statsd_module, &tracing_module,
     NULL,
 };
 /* clang-format on */
