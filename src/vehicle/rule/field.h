@@ -54,6 +54,14 @@ int value_from_yaml(const struct yaml_node *node, const char *what, struct value
 /* Equal in type and content. Numbers: as sent when both are written the same,
  * else as doubles. `wanted` comes from the ruleset. */
 bool value_equal(const struct value *wanted, const struct value *found);
+/* The same of two values of a packet. */
+bool values_equal(const struct value *a, const struct value *b);
+/* Of type and content, as value_equal sees them, after `seed`. Of this process:
+ * not to be stored or sent. */
+uint64_t value_hash(const struct value *value, uint64_t seed);
+/* What a text says, without JSON's escapes: in `room` when it has any, else where
+ * it lies. false: there is not room enough. */
+bool value_plain_text(const struct value *value, char *room, size_t room_bytes, struct bytes *out);
 /* For people: cut to fit, control characters replaced; NUL-terminated. */
 void value_print(const struct value *value, char *out, size_t cap);
 

@@ -2,13 +2,21 @@
 /* Every kind of rule: one file each, one line each here. */
 #include "vehicle/rule/rule.h"
 
-#define KINDS      \
-    KIND(required) \
-    KIND(range)    \
-    KIND(one_of)   \
-    KIND(type)     \
-    KIND(max_age)  \
-    KIND(max_ahead)
+#define KINDS                      \
+    KIND(required)                 \
+    KIND(range)                    \
+    KIND(one_of)                   \
+    KIND(type)                     \
+    KIND(pattern)                  \
+    KIND(compare)                  \
+    KIND(max_age)                  \
+    KIND(max_ahead)                \
+    KIND(rate)                     \
+    KIND(max_gap)                  \
+    KIND(max_speed_between_points) \
+    KIND(frozen)                   \
+    KIND(duplicate)                \
+    KIND(changed_only)
 
 #define KIND(name) extern const struct rule_kind rule_##name;
 KINDS

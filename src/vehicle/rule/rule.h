@@ -158,7 +158,7 @@ enum rule_setting_type {
     RULE_SETTING_CHOICE,   /* int: index into choices */
     RULE_SETTING_TEXT,     /* struct bytes, NUL-terminated */
     RULE_SETTING_TEXTS,    /* struct rule_texts: a text or a list of them */
-    RULE_SETTING_TEMPLATE, /* const struct template * */
+    RULE_SETTING_TEMPLATE, /* const struct rule_template * */
     RULE_SETTING_FILE,     /* struct rule_file */
     RULE_SETTING_NODE,     /* const struct yaml_node *: anything; compile() reads it */
 };

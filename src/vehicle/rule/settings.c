@@ -278,7 +278,7 @@ static int read_setting(struct rule_build *build, const struct rule_setting *set
     case RULE_SETTING_TEXTS:
         return read_texts(setting, node, build->arena, at, err);
     case RULE_SETTING_TEMPLATE:
-        return template_compile(node, setting->name, build->arena, at, err);
+        return rule_template_compile(node, setting->name, build->arena, at, err);
     case RULE_SETTING_FILE:
         return read_file(build, setting, node, at, err);
     case RULE_SETTING_NODE:

@@ -14,8 +14,7 @@ struct part {
     struct field field;
 };
 
-struct template
-{
+struct rule_template {
     size_t count;
     struct part parts[TEMPLATE_PARTS_MAX];
 };
@@ -27,12 +26,12 @@ struct reader {
     const char *what;
     const char *at; /* NUL-terminated */
     struct rule_arena *arena;
-    struct template *template;
+    struct rule_template *template;
 };
 
 static int add_part(struct reader *reader, struct part part, struct error *err)
 {
-    struct template *template = reader->template;
+    struct rule_template *template = reader->template;
     if (template->count == TEMPLATE_PARTS_MAX)
         return yaml_error(reader->node, err, "%s: a message has at most %d parts", reader->what,
                           TEMPLATE_PARTS_MAX);
@@ -77,14 +76,14 @@ static int read_field(struct reader *reader, struct error *err)
     return add_part(reader, part, err);
 }
 
-int template_compile(const struct yaml_node *node, const char *what, struct rule_arena *arena,
-                     const struct template **out, struct error *err)
+int rule_template_compile(const struct yaml_node *node, const char *what, struct rule_arena *arena,
+                          const struct rule_template **out, struct error *err)
 {
     if (yaml_kind(node) != YAML_SCALAR || yaml_text(node).len == 0 ||
         yaml_text(node).len > TEMPLATE_TEXT_MAX)
         return yaml_error(node, err, "%s wants a text of 1-%d bytes", what, TEMPLATE_TEXT_MAX);
     struct reader reader = {node, what, yaml_text(node).ptr, arena,
-                            rule_alloc(arena, sizeof(struct template))};
+                            rule_alloc(arena, sizeof(struct rule_template))};
     if (reader.template == NULL)
         return error_set(err, ERROR_MEMORY, "no memory for a ruleset");
     while (*reader.at != '\0') {
@@ -119,8 +118,8 @@ static struct bytes show(const struct field *field, const struct packet *packet,
     return is_quoted ? bytes_of(out + 1, len - 2) : bytes_of(out, len);
 }
 
-void template_print(const struct template *template, const struct packet *packet,
-                    const char *detail, char *out, size_t cap)
+void rule_template_print(const struct rule_template *template, const struct packet *packet,
+                         const char *detail, char *out, size_t cap)
 {
     size_t at = 0;
     for (size_t i = 0; i < template->count; i++) {

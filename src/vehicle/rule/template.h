@@ -10,10 +10,10 @@
 enum { TEMPLATE_TEXT_MAX = 200, TEMPLATE_PARTS_MAX = 32 };
 
 struct rule_arena;
-struct template;
+struct rule_template;
 
-int template_compile(const struct yaml_node *node, const char *what, struct rule_arena *arena,
-                     const struct template **out, struct error *err);
+int rule_template_compile(const struct yaml_node *node, const char *what, struct rule_arena *arena,
+                          const struct rule_template **out, struct error *err);
 /* NUL-terminated; what exceeds cap is cut off. A field that is absent is "-". */
-void template_print(const struct template *template, const struct packet *packet,
-                    const char *detail, char *out, size_t cap);
+void rule_template_print(const struct rule_template *template, const struct packet *packet,
+                         const char *detail, char *out, size_t cap);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "base/text.h"
 #include "codec/json.h"
 #include "vehicle/rule/field.h"
@@ -70,6 +71,62 @@ bool value_equal(const struct value *wanted, const struct value *found)
         return true;
     }
     return false;
+}
+
+/* ---- two values of packets ---- */
+
+enum { PLAIN_MAX = 1024 };
+
+bool value_plain_text(const struct value *value, char *room, size_t room_bytes, struct bytes *out)
+{
+    *out = value->text;
+    if (value->raw.len == 0 || memchr(value->raw.ptr, '\\', value->raw.len) == NULL)
+        return true;
+    if (value->raw.len > room_bytes)
+        return false;
+    *out = bytes_of(room, json_unescape(value->raw, room));
+    return true;
+}
+
+static bool texts_equal(const struct value *a, const struct value *b)
+{
+    if (bytes_equal(a->text, b->text))
+        return true;
+    char rooms[2][PLAIN_MAX];
+    struct bytes left, right;
+    return value_plain_text(a, rooms[0], PLAIN_MAX, &left) &&
+           value_plain_text(b, rooms[1], PLAIN_MAX, &right) && bytes_equal(left, right);
+}
+
+bool values_equal(const struct value *a, const struct value *b)
+{
+    if (a->type == VALUE_TEXT && b->type == VALUE_TEXT)
+        return texts_equal(a, b);
+    return value_equal(a, b);
+}
+
+/* Beyond 2^53 a number is its digits, below what it is worth. */
+static struct bytes hashed_part(const struct value *value, double *number)
+{
+    if (value->type != VALUE_NUMBER)
+        return value->text;
+    if (value->text.len > 0 && !(fabs(value->number) < 9007199254740992.0))
+        return value->text;
+    *number = value->number == 0 ? 0 : value->number; /* -0 is 0 */
+    return bytes_of((const char *)number, sizeof *number);
+}
+
+uint64_t value_hash(const struct value *value, uint64_t seed)
+{
+    char room[PLAIN_MAX];
+    double number;
+    struct bytes part = hashed_part(value, &number);
+    if (value->type == VALUE_TEXT)
+        value_plain_text(value, room, sizeof room, &part); /* else as it was sent */
+    uint64_t parts[3] = {seed, (uint64_t)value->type, value->is_true};
+    if (part.len > 0)
+        parts[2] = hash64_local(part);
+    return hash64_local(bytes_of((const char *)parts, sizeof parts));
 }
 
 /* ---- for people ---- */

@@ -14,7 +14,7 @@ struct all {
     bool is_on;
     struct bytes text;
     struct rule_texts texts;
-    const struct template *message;
+    const struct rule_template *message;
     struct rule_file file;
     const struct yaml_node *node;
 };
@@ -215,9 +215,9 @@ static void messages_show_fields(void **state)
         struct packet packet = packet_of("{\"obuid\":\"car 7\",\"speed\":2.5,\"name\":\"A\x7F\","
                                          "\"battery\":{\"soc\":80}}");
         char text[64], little[8];
-        template_print(all.message, &packet, "too fast", text, sizeof text);
+        rule_template_print(all.message, &packet, "too fast", text, sizeof text);
         assert_string_equal(text, rows[i].message);
-        template_print(all.message, &packet, "too fast", little, sizeof little);
+        rule_template_print(all.message, &packet, "too fast", little, sizeof little);
         assert_memory_equal(little, text, strlen(little));
         assert_true(strlen(little) == 7 || strcmp(little, text) == 0);
         forget();

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Distances on the globe. Pure. */
+#pragma once
+
+/* Metres between two points in degrees WGS84: haversine on a sphere of the mean
+ * radius 6,371,008.8 m (IUGG R1), which errs by up to 0.56 % of the ellipsoid's
+ * geodesic. R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68, 1984. */
+double geo_distance_m(double lat_a, double lon_a, double lat_b, double lon_b);
