@@ -18,6 +18,30 @@ static size_t count_partitions(struct assignment *assignment,
     return total;
 }
 
+static bool is_wanted(const struct consumer_options *options, int topic, int partition)
+{
+    for (size_t i = 0; i < options->only_count; i++)
+        if (options->only[i].topic == topic && options->only[i].partition == partition)
+            return true;
+    return options->only_count == 0;
+}
+
+/* Where to begin is looked up only where it matters: it may mean reading. */
+static struct cursor make_cursor(struct assignment *assignment,
+                                 const struct consumer_options *options,
+                                 assignment_resolve_fn resolve, int topic, int partition)
+{
+    struct cursor cursor = {.topic = topic, .partition = partition};
+    if (!is_wanted(options, topic, partition))
+        return cursor;
+    cursor.is_owned = options->group == NULL;
+    cursor.next =
+        resolve(assignment->broker, topic, partition,
+                options->start == CONSUMER_FROM_COMMITTED ? CONSUMER_FROM_EARLIEST : options->start,
+                options->start_value);
+    return cursor;
+}
+
 static void make_cursors(struct assignment *assignment, const struct consumer_options *options,
                          assignment_resolve_fn resolve)
 {
@@ -27,14 +51,8 @@ static void make_cursors(struct assignment *assignment, const struct consumer_op
         assignment->of_topic[topic] = &assignment->cursors[assignment->count];
         int partitions = broker_partitions(assignment->broker, topic);
         for (int p = 0; p < partitions; p++)
-            assignment->cursors[assignment->count++] = (struct cursor){
-                .topic = topic,
-                .partition = p,
-                .next = resolve(assignment->broker, topic, p,
-                                options->start == CONSUMER_FROM_COMMITTED ? CONSUMER_FROM_EARLIEST
-                                                                          : options->start,
-                                options->start_value),
-                .is_owned = options->group == NULL};
+            assignment->cursors[assignment->count++] =
+                make_cursor(assignment, options, resolve, topic, p);
     }
 }
 

@@ -352,6 +352,8 @@ static int check_options(struct broker *broker, const struct consumer_options *o
     for (size_t i = 0; i < options->topic_count; i++)
         if (check_partition(broker, options->topics[i], 0, err) != 0)
             return -1;
+    if (options->only_count > 0 && options->group != NULL)
+        return error_set(err, ERROR_USAGE, "a group divides the partitions by itself");
     if (broker->is_readonly && options->group != NULL)
         return error_set(err, ERROR_USAGE,
                          "a follower of the journal can't be in a group: it can't commit");

@@ -125,10 +125,18 @@ enum consumer_start {
     CONSUMER_FROM_TIME,   /* start_value: received ns; first record at or after */
 };
 
+struct consumer_partition {
+    int topic, partition;
+};
+
 struct consumer_options {
     const char *group; /* NULL: broadcast: all partitions, no group, no commit */
     const int *topics;
     size_t topic_count;
+    /* Broadcast: these partitions of the topics are enough (0: all). A back end may
+     * give others, too. Read during consumer_open. */
+    const struct consumer_partition *only;
+    size_t only_count;
     enum consumer_start start;
     int64_t start_value;
     /* From any thread, when records may have arrived after a fetch found none.

@@ -132,44 +132,83 @@ static void passed(struct judge *judge, const struct ruleset *ruleset, const str
     out->record.key = judge->packet.vehicle; /* whatever key another program chose */
 }
 
-void judge_record(struct judge *judge, const struct ruleset *ruleset, const struct consumed *in,
-                  const char *topic, struct judgement *out)
+/* ---- deciding ---- */
+
+enum reading { READ_PACKET, READ_NO_MC, READ_NO_PACKET };
+
+/* The record into judge->packet and *mc. */
+static enum reading read_record(struct judge *judge, const struct consumed *in, struct mc *mc,
+                                struct reject *reject)
 {
-    struct mc mc;
-    struct reject reject;
-    judge->decision.failed_count = 0;
     bool is_foreign = in->record.mc.len == 0;
-    bool has_mc = mc_decode(in->record.mc, &mc);
+    bool has_mc = mc_decode(in->record.mc, mc);
     if (!has_mc)
-        mc = mc_of_unknown(in);
-    if (!has_mc && !is_foreign) {
-        dead_letter(judge, ruleset, in, topic, &mc, REASON_UNDECODABLE,
-                    "the record's mc header can't be read", out);
-        return;
-    }
-    if (!dialect_decode(judge->scratch, in->record.value, &judge->packet, &reject)) {
-        undecodable(judge, ruleset, in, topic, &mc, &reject, out);
-        return;
-    }
+        *mc = mc_of_unknown(in);
+    if (!has_mc && !is_foreign)
+        return READ_NO_MC;
+    if (!dialect_decode(judge->scratch, in->record.value, &judge->packet, reject))
+        return READ_NO_PACKET;
     if (is_foreign)
-        identify_foreign(&judge->packet, in, &mc);
+        identify_foreign(&judge->packet, in, mc);
     else
-        take_over(&judge->packet, &mc);
-    struct rule_context context = {.received_ns = mc.received_ns};
-    out->verdict = ruleset_apply(ruleset, &judge->packet, &context, &judge->decision);
+        take_over(&judge->packet, mc);
+    return READ_PACKET;
+}
+
+static enum verdict apply_rules(struct judge *judge, const struct ruleset *ruleset,
+                                const struct mc *mc)
+{
+    const struct rule_context context = {
+        .received_ns = mc->received_ns, .stream = judge->stream, .thread = judge->thread};
+    return ruleset_apply(ruleset, &judge->packet, &context, &judge->decision);
+}
+
+static void judge_packet(struct judge *judge, const struct ruleset *ruleset,
+                         const struct consumed *in, const char *topic, struct mc *mc,
+                         struct judgement *out)
+{
+    out->verdict = apply_rules(judge, ruleset, mc);
     switch (out->verdict) {
     case VERDICT_PASS:
     case VERDICT_FLAG:
-        passed(judge, ruleset, in, topic, &mc, out);
+        passed(judge, ruleset, in, topic, mc, out);
         return;
     case VERDICT_DEAD_LETTER:
-        dead_letter(judge, ruleset, in, topic, &mc, judge->decision.reason, judge->decision.detail,
+        dead_letter(judge, ruleset, in, topic, mc, judge->decision.reason, judge->decision.detail,
                     out);
         return;
     case VERDICT_DROP:
         out->category = judge->decision.category;
         return;
     }
+}
+
+void judge_record(struct judge *judge, const struct ruleset *ruleset, const struct consumed *in,
+                  const char *topic, struct judgement *out)
+{
+    struct mc mc;
+    struct reject reject;
+    judge->decision.failed_count = 0;
+    switch (read_record(judge, in, &mc, &reject)) {
+    case READ_PACKET:
+        judge_packet(judge, ruleset, in, topic, &mc, out);
+        return;
+    case READ_NO_MC:
+        dead_letter(judge, ruleset, in, topic, &mc, REASON_UNDECODABLE,
+                    "the record's mc header can't be read", out);
+        return;
+    case READ_NO_PACKET:
+        undecodable(judge, ruleset, in, topic, &mc, &reject, out);
+        return;
+    }
+}
+
+void judge_rehearse(struct judge *judge, const struct ruleset *ruleset, const struct consumed *in)
+{
+    struct mc mc;
+    struct reject reject;
+    if (read_record(judge, in, &mc, &reject) == READ_PACKET)
+        (void)apply_rules(judge, ruleset, &mc);
 }
 
 void judge_cut(struct judgement *judgement, size_t max)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What becomes of one ingest record: pure, no broker. The outputs borrow from
- * the judge and the input until the next call. Equal inputs and rulesets give
- * equal bytes. One thread. */
+ * the judge and the input until the next call. Equal inputs, rulesets and
+ * memories of vehicles give equal bytes. One thread. */
 #pragma once
 
 #include "broker/broker.h"
@@ -9,6 +9,9 @@
 #include "vehicle/ruleset.h"
 
 struct judge {
+    /* Of the ruleset in use; borrowed. NULL only when it needs none. */
+    struct rule_thread *thread;
+    unsigned stream; /* of the record to be judged: set before each call */
     struct packet_scratch *scratch;
     struct buf value;
     uint8_t mc[MC_MAX];
@@ -30,6 +33,8 @@ void judge_deinit(struct judge *judge);
  * over as it is; trail.h puts the handler's own in its place. */
 void judge_record(struct judge *judge, const struct ruleset *ruleset, const struct consumed *in,
                   const char *topic, struct judgement *out);
+/* What rules remember, without an output. */
+void judge_rehearse(struct judge *judge, const struct ruleset *ruleset, const struct consumed *in);
 /* A dead letter whatever the rules say (crashed, too large). */
 void judge_divert(struct judge *judge, const struct ruleset *ruleset, const struct consumed *in,
                   const char *topic, enum reason reason, const char *detail, struct judgement *out);

@@ -129,12 +129,11 @@ static size_t ingest_of(const struct worker *worker, int topic)
 /* A pause: nothing that a record could make crash is in hand meanwhile. */
 static bool wait_for_room(struct worker *worker)
 {
-    struct attempts *attempts = worker->shared->attempts;
-    attempts_end(attempts, worker->number);
+    caution_pause(&worker->caution);
     bool may_go_on = close_flight(worker);
     if (may_go_on && !must_give_up(worker))
         bell_wait(&worker->bell, NS_PER_MS);
-    attempts_begin(attempts, worker->number, worker->marks, worker->mark_count);
+    caution_resume(&worker->caution);
     return may_go_on && !must_give_up(worker);
 }
 
@@ -155,20 +154,6 @@ static enum published publish(struct worker *worker, int topic, const struct rec
             break;
         }
     }
-}
-
-static void count(struct worker *worker, const struct judgement *judgement)
-{
-    struct tally *tally = &worker->tally;
-    tally->verdicts[judgement->verdict]++;
-    if (judgement->verdict == VERDICT_DEAD_LETTER)
-        tally->reasons[judgement->reason]++;
-    else
-        tally->categories[judgement->category]++;
-    const struct decision *decision = &worker->judge.decision;
-    for (size_t i = 0; i < decision->failed_count; i++)
-        tally->rule_failures[decision->failed[i]->index]++;
-    tally->failures += decision->failed_count;
 }
 
 /* Another program put in what is too large for us even as it came: its beginning,
@@ -225,119 +210,122 @@ static bool put_out(struct worker *worker, const struct consumed *in, const char
     if (result == PUBLISHED_NOT)
         return false;
     trail_end(&trail, in, topic, judgement);
-    count(worker, judgement);
+    tally_count(&worker->tally, judgement, &worker->judge.decision);
     flights_add(&worker->flights, in->topic, topic, in->partition, in->offset);
     return true;
+}
+
+struct judging {
+    struct worker *worker;
+    const struct consumed *in;
+    const char *topic;
+    struct judgement *out;
+};
+
+static void judge_one(void *context)
+{
+    struct judging *j = context;
+    judge_record(&j->worker->judge, j->worker->plan->ruleset, j->in, j->topic, j->out);
 }
 
 /* After a crash: alone, or past it when it has crashed us often enough. */
 static void judge_suspect(struct worker *worker, const struct consumed *in, const char *topic,
                           struct judgement *out)
 {
-    struct attempts *attempts = worker->shared->attempts;
-    struct plan *plan = worker->plan;
-    switch (attempts_look(attempts, topic, in->partition, in->offset)) {
-    case ATTEMPT_NORMAL:
-        judge_record(&worker->judge, plan->ruleset, in, topic, out);
-        return;
-    case ATTEMPT_ALONE: {
-        struct attempts_range alone = {topic, in->partition, in->offset, in->offset + 1};
-        attempts_begin(attempts, worker->number, &alone, 1);
-        judge_record(&worker->judge, plan->ruleset, in, topic, out);
-        attempts_begin(attempts, worker->number, worker->marks, worker->mark_count);
-        return;
-    }
-    case ATTEMPT_DIVERT:
-        log_event(LOG_ERROR, "handler", "a record crashed the process three times: dead letter",
-                  LOG_T("topic", topic), LOG_I("partition", in->partition),
-                  LOG_I("offset", in->offset));
-        judge_divert(&worker->judge, plan->ruleset, in, topic, REASON_CRASHED,
+    struct judging judging = {worker, in, topic, out};
+    if (!caution_work_slowly(&worker->caution, in, topic, judge_one, &judging))
+        judge_divert(&worker->judge, worker->plan->ruleset, in, topic, REASON_CRASHED,
                      "the record crashed the handler three times", out);
-        return;
-    }
 }
 
 /* ---- one batch ---- */
 
-/* What is in hand, should it crash us: a range per partition, as long as there
- * is room for ranges. */
-static void mark_batch(struct worker *worker, const struct consumed_batch *batch)
+static void tell_state(struct worker *worker)
 {
-    worker->mark_count = 0;
-    struct attempts_range *mark = NULL;
-    int topic = -1;
-    for (size_t i = 0; i < batch->count; i++) {
-        const struct consumed *in = &batch->records[i];
-        if (mark == NULL || in->topic != topic || in->partition != mark->partition) {
-            if (worker->mark_count == ATTEMPTS_RANGES_MAX)
-                break;
-            topic = in->topic;
-            mark = &worker->marks[worker->mark_count++];
-            *mark = (struct attempts_range){broker_topic_name(worker->shared->broker, topic),
-                                            in->partition, in->offset, in->offset};
-        }
-        mark->next = in->offset + 1;
-    }
-    attempts_begin(worker->shared->attempts, worker->number, worker->marks, worker->mark_count);
-}
-
-static void give_tally(struct worker *worker)
-{
-    struct tally *tally = &worker->tally;
-    metrics_add(METRIC_HANDLER_RECORDS, 0, (int64_t)tally->records);
-    for (unsigned i = 0; i < 4; i++)
-        if (tally->verdicts[i] > 0)
-            metrics_add(METRIC_HANDLER_VERDICTS, i, (int64_t)tally->verdicts[i]);
-    for (unsigned i = 0; tally->verdicts[VERDICT_DEAD_LETTER] > 0 && i < REASON_COUNT; i++)
-        if (tally->reasons[i] > 0)
-            metrics_add(METRIC_HANDLER_DEAD_LETTERS, i, (int64_t)tally->reasons[i]);
-    for (size_t i = 0; i < ruleset_category_count(worker->plan->ruleset); i++)
-        if (tally->categories[i] > 0)
-            metric_series_add(worker->plan->categories[i], (int64_t)tally->categories[i]);
-    for (size_t i = 0; tally->failures > 0 && i < ruleset_rule_count(worker->plan->ruleset); i++)
-        if (tally->rule_failures[i] > 0)
-            metric_series_add(worker->plan->rule_failures[i], (int64_t)tally->rule_failures[i]);
-    *tally = (struct tally){0};
+    if (worker->judge.thread == NULL || worker->judge.thread->state == NULL)
+        return;
+    struct state_counts now = state_table_counts(worker->judge.thread->state);
+    struct state_counts *told = &worker->state_told;
+    metric_series_set(worker->vehicles, (int64_t)now.vehicles);
+    metrics_add(METRIC_HANDLER_STATE_EVICTIONS, 0, (int64_t)(now.expired - told->expired));
+    metrics_add(METRIC_HANDLER_STATE_EVICTIONS, 1, (int64_t)(now.displaced - told->displaced));
+    *told = now;
 }
 
 /* Ends early when it must; what was done until then still settles. */
 static void work(struct worker *worker, const struct consumed_batch *batch)
 {
-    struct attempts *attempts = worker->shared->attempts;
-    mark_batch(worker, batch);
+    caution_begin(&worker->caution, batch);
     const char *topic = NULL;
     for (size_t i = 0; i < batch->count; i++) {
         const struct consumed *in = &batch->records[i];
         if (i == 0 || in->topic != batch->records[i - 1].topic)
             topic = broker_topic_name(worker->shared->broker, in->topic);
+        worker->judge.stream = recall_stream(&worker->recall, in);
         struct judgement judgement;
-        if (attempts_is_suspicious(attempts))
+        if (caution_is_needed(&worker->caution))
             judge_suspect(worker, in, topic, &judgement);
         else
             judge_record(&worker->judge, worker->plan->ruleset, in, topic, &judgement);
+        recall_note(&worker->recall, worker->judge.stream, in->offset + 1);
         worker->tally.records++;
         if (!put_out(worker, in, topic, &judgement))
             break;
     }
-    attempts_end(attempts, worker->number);
-    give_tally(worker);
+    caution_end(&worker->caution);
+    tally_give(&worker->tally, worker->plan);
+    tell_state(worker);
     close_flight(worker);
 }
 
 /* ---- reload ---- */
 
-static bool take_plan(struct worker *worker)
+/* The rules' memory under the new plan: what rules say that stayed is kept. */
+static int make_thread(struct worker *worker, struct plan *plan, struct error *err)
+{
+    const struct handler_config *config = &worker->shared->config;
+    const struct state_limits limits = {.vehicles =
+                                            (size_t)(config->state_vehicles / config->threads),
+                                        .bytes = (size_t)(config->state_bytes / config->threads)};
+    struct rule_thread *thread = NULL;
+    if (ruleset_needs_thread(plan->ruleset) &&
+        ruleset_thread_new(&thread, plan->ruleset, &limits, worker->judge.thread, err) != 0)
+        return -1;
+    tell_state(worker);
+    worker->state_told = (struct state_counts){0};
+    metric_series_set(worker->vehicles, 0);
+    ruleset_thread_free(worker->judge.thread);
+    worker->judge.thread = thread;
+    return 0;
+}
+
+/* -1: the plan before stays in force. */
+static int take_newest(struct worker *worker, struct error *err)
 {
     struct shared *shared = worker->shared;
-    if (atomic_load_explicit(&shared->generation, memory_order_acquire) == worker->generation)
-        return true;
-    if (worker->plan != NULL && !settle_down_to(worker, 0))
-        return false;
-    plan_unref(worker->plan);
     pthread_mutex_lock(&shared->lock);
-    worker->plan = plan_ref(shared->plan);
+    struct plan *plan = plan_ref(shared->plan);
     worker->generation = atomic_load(&shared->generation);
     pthread_mutex_unlock(&shared->lock);
+    if (make_thread(worker, plan, err) != 0) {
+        plan_unref(plan);
+        return -1;
+    }
+    plan_unref(worker->plan);
+    worker->plan = plan;
+    return 0;
+}
+
+static bool take_plan(struct worker *worker)
+{
+    struct error err;
+    if (atomic_load_explicit(&worker->shared->generation, memory_order_acquire) ==
+        worker->generation)
+        return true;
+    if (!settle_down_to(worker, 0))
+        return false;
+    if (take_newest(worker, &err) != 0)
+        log_error("handler", "new rules can't be used, the old ones stay", &err);
     return true;
 }
 
@@ -401,6 +389,8 @@ static int run(struct worker *worker, struct error *err)
             return -1;
         tell_ready(worker, true);
         if (batch.count > 0) {
+            if (recall_for(&worker->recall, worker->plan->ruleset, &batch, err) != 0)
+                return is_stopping(worker) ? 0 : -1;
             work(worker, &batch);
             continue;
         }
@@ -457,19 +447,35 @@ static size_t count_partitions(const struct shared *shared)
     return count;
 }
 
+static bool must_stop_recalling(void *context)
+{
+    return is_stopping(context);
+}
+
 static int allocate(struct worker *worker, struct error *err)
 {
-    worker->marks = calloc(ATTEMPTS_RANGES_MAX, sizeof *worker->marks);
-    if (worker->marks == NULL)
-        return error_set(err, ERROR_MEMORY, "no memory for the handler");
-    return flights_init(&worker->flights, (size_t)worker->shared->config.batches_in_flight,
-                        count_partitions(worker->shared), err);
+    struct shared *shared = worker->shared;
+    worker->recall = (struct recall){.broker = shared->broker,
+                                     .ingest = shared->ingest,
+                                     .ingest_count = shared->ingest_count,
+                                     .caution = &worker->caution,
+                                     .judge = &worker->judge,
+                                     .must_stop = must_stop_recalling,
+                                     .context = worker};
+    if (caution_init(&worker->caution, shared->broker, shared->attempts, worker->number, err) !=
+            0 ||
+        recall_init(&worker->recall, err) != 0 || judge_init(&worker->judge, err) != 0)
+        return -1;
+    return flights_init(&worker->flights, (size_t)shared->config.batches_in_flight,
+                        count_partitions(shared), err);
 }
 
 static void deallocate(struct worker *worker)
 {
     flights_deinit(&worker->flights);
-    free(worker->marks);
+    caution_deinit(&worker->caution);
+    recall_deinit(&worker->recall);
+    ruleset_thread_free(worker->judge.thread);
     judge_deinit(&worker->judge);
     plan_unref(worker->plan);
     bell_deinit(&worker->bell);
@@ -478,12 +484,14 @@ static void deallocate(struct worker *worker)
 int worker_start(struct worker *worker, struct shared *shared, unsigned number, struct error *err)
 {
     *worker = (struct worker){.shared = shared, .number = number};
+    char label[32];
+    snprintf(label, sizeof label, "thread=\"%u\"", number);
+    worker->vehicles = metrics_series(METRIC_HANDLER_STATE_VEHICLES, label);
     bell_init(&worker->bell);
-    if (allocate(worker, err) != 0 || judge_init(&worker->judge, err) != 0) {
+    if (allocate(worker, err) != 0 || take_newest(worker, err) != 0) {
         deallocate(worker);
         return -1;
     }
-    must(take_plan(worker));
     int failure = pthread_create(&worker->thread, NULL, thread_main, worker);
     if (failure != 0) {
         deallocate(worker);

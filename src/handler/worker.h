@@ -7,10 +7,13 @@
 
 #include "base/bell.h"
 #include "broker/attempts.h"
+#include "handler/caution.h"
 #include "handler/config.h"
 #include "handler/flights.h"
 #include "handler/judge.h"
 #include "handler/plan.h"
+#include "handler/recall.h"
+#include "handler/tally.h"
 
 /* What the role's threads share. */
 struct shared {
@@ -27,16 +30,6 @@ struct shared {
     atomic_uint generation; /* of plan */
 };
 
-/* Counted per batch, then given to the metrics at once. */
-struct tally {
-    uint64_t records;
-    uint64_t verdicts[4];
-    uint64_t reasons[REASON_COUNT];
-    uint64_t categories[RULESET_CATEGORIES_MAX];
-    uint64_t failures;
-    uint64_t rule_failures[RULESET_RULES_MAX];
-};
-
 struct worker {
     struct shared *shared;
     unsigned number; /* and slot of attempts */
@@ -50,9 +43,11 @@ struct worker {
     bool has_failed; /* an output was not made durable: go back to the committed position */
     bool is_ready;
     struct flights flights;
-    struct attempts_range *marks;
-    size_t mark_count;
+    struct caution caution;
+    struct recall recall;
     struct tally tally;
+    struct metric_series *vehicles; /* gauge of this thread */
+    struct state_counts state_told; /* to the metrics */
 };
 
 int worker_start(struct worker *worker, struct shared *shared, unsigned number, struct error *err);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/must.h"
 #include "base/text.h"
 #include "vehicle/rule/age.h"
 #include "vehicle/ruleset_private.h"
@@ -123,6 +124,8 @@ enum verdict ruleset_apply(const struct ruleset *ruleset, struct packet *packet,
     packet->flag_count = 0;
     if (context->thread != NULL)
         context->thread->block = NULL;
+    else
+        must(!ruleset_needs_thread(ruleset));
     int64_t age_ns = rule_age_ns(packet, context);
     bool is_folded = rule_fold_passes(&category->fold, packet, age_ns);
     const struct rule_test *test = is_folded ? category->rest : category->tests;

@@ -73,6 +73,7 @@ void ruleset_thread_free(struct rule_thread *thread); /* NULL is fine */
 /* ---- deciding ---- */
 
 enum verdict { VERDICT_PASS, VERDICT_FLAG, VERDICT_DEAD_LETTER, VERDICT_DROP };
+enum { VERDICT_COUNT = VERDICT_DROP + 1 };
 
 struct decision {
     size_t category;

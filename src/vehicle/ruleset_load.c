@@ -263,6 +263,24 @@ static void fold(struct category *category, struct rule_test *rest)
     }
 }
 
+/* What a rule remembers depends on which packets came as far as it: on the rules
+ * before it that end a packet, and on what those remember in turn. */
+static void add_lookbacks(struct ruleset *ruleset, const struct category *category,
+                          int64_t before_ns)
+{
+    int64_t ending_ns = before_ns;
+    for (size_t i = 0; i < category->test_count; i++) {
+        const struct rule *rule = category->tests[i].rule;
+        if (rule->lookback_ns == 0)
+            continue;
+        int64_t total_ns = rule->lookback_ns + ending_ns;
+        if (rule->action != RULE_FLAG)
+            ending_ns = total_ns;
+        if (total_ns > ruleset->layout.lookback_ns)
+            ruleset->layout.lookback_ns = total_ns;
+    }
+}
+
 static int lay_out(struct loader *loader, struct category *category, const struct rule_list *own,
                    struct error *err)
 {
@@ -324,12 +342,14 @@ static int complete(struct loader *loader, struct error *err)
     if (ruleset->categories == NULL || ruleset->rules == NULL)
         return no_memory(err);
     loader->other.name = BYTES("other");
+    int64_t before_ns = ruleset->layout.lookback_ns;
     for (size_t i = 0; i < count; i++) {
         bool is_other = i + 1 == count;
         ruleset->categories[i] = is_other ? loader->other : loader->categories[i];
         const struct rule_list *own = is_other ? &loader->other_own : &loader->own[i];
         if (lay_out(loader, &ruleset->categories[i], own, err) != 0)
             return -1;
+        add_lookbacks(ruleset, &ruleset->categories[i], before_ns);
     }
     ruleset->category_count = count;
     for (unsigned dialect = 0; dialect < DIALECTS_MAX; dialect++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as a ruleset: refused with words, or a ruleset that decides on
- * packets, twice the same. */
+ * packets, two threads of it the same. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -17,18 +17,28 @@ static const char *const packets[] = {
     "\"x\":\"y\"}}",
 };
 
+enum { PACKETS = sizeof packets / sizeof packets[0] };
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static struct rule_thread *thread_of(struct ruleset *ruleset)
+{
+    const struct state_limits limits = {.vehicles = 100, .bytes = 1 << 20};
+    struct rule_thread *thread;
+    return ruleset_thread_new(&thread, ruleset, &limits, NULL, NULL) == 0 ? thread : NULL;
+}
+
 static void check_packet(const struct ruleset *ruleset, struct packet_scratch *scratch,
-                         const char *json)
+                         struct rule_thread *threads[2], size_t i)
 {
     struct packet packet;
     struct reject reject;
-    must(dialect_decode(scratch, bytes_from_text(json), &packet, &reject));
-    packet_identify(&packet, INT64_C(1779278400000000000), 1);
-    struct rule_context context = {.received_ns = packet.received_ns};
+    must(dialect_decode(scratch, bytes_from_text(packets[i % PACKETS]), &packet, &reject));
+    packet_identify(&packet, INT64_C(1779278400000000000) + (int64_t)i * 1000000000, i);
+    struct rule_context context = {.received_ns = packet.received_ns, .thread = threads[0]};
     struct decision first, second;
     enum verdict verdict = ruleset_apply(ruleset, &packet, &context, &first);
+    context.thread = threads[1];
     must(verdict == ruleset_apply(ruleset, &packet, &context, &second));
     must(first.category == second.category && first.category < ruleset_category_count(ruleset));
     must((verdict == VERDICT_PASS) == (first.failed_count == 0));
@@ -44,10 +54,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     struct packet_scratch *scratch = packet_scratch_new();
-    must(scratch != NULL);
-    for (size_t i = 0; i < sizeof packets / sizeof packets[0]; i++)
-        check_packet(ruleset, scratch, packets[i]);
+    struct rule_thread *threads[2] = {thread_of(ruleset), thread_of(ruleset)};
+    must(scratch != NULL && threads[0] != NULL && threads[1] != NULL);
+    for (size_t i = 0; i < 4 * PACKETS; i++)
+        check_packet(ruleset, scratch, threads, i);
     packet_scratch_free(scratch);
+    ruleset_thread_free(threads[0]);
+    ruleset_thread_free(threads[1]);
     ruleset_unref(ruleset);
     return 0;
 }

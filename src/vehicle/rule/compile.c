@@ -57,8 +57,8 @@ static int read_check(struct rule_build *build, struct error *err)
 
 /* ---- state ---- */
 
-int state_layout_add(struct state_layout *layout, const struct yaml_node *node, size_t bytes,
-                     int64_t lookback_ns, struct state_slot *out, struct error *err)
+static int add_slot(struct state_layout *layout, const struct yaml_node *node, size_t bytes,
+                    int64_t lookback_ns, struct state_slot *out, struct error *err)
 {
     must(bytes > 0 && lookback_ns > 0);
     size_t aligned = (bytes + 15) & ~(size_t)15;
@@ -69,6 +69,14 @@ int state_layout_add(struct state_layout *layout, const struct yaml_node *node, 
         return yaml_error(node, err, "this looks back further than %d days", LOOKBACK_MAX_DAYS);
     *out = (struct state_slot){(uint32_t)layout->bytes, (uint32_t)aligned};
     layout->bytes += aligned;
+    return 0;
+}
+
+int state_layout_add(struct state_layout *layout, const struct yaml_node *node, size_t bytes,
+                     int64_t lookback_ns, struct state_slot *out, struct error *err)
+{
+    if (add_slot(layout, node, bytes, lookback_ns, out, err) != 0)
+        return -1;
     if (lookback_ns > layout->lookback_ns)
         layout->lookback_ns = lookback_ns;
     return 0;
@@ -79,7 +87,7 @@ int rule_claim_state(struct rule_build *build, size_t bytes, int64_t lookback_ns
 {
     struct rule *rule = build->rule;
     must(rule->state.bytes == 0); /* one slot a rule */
-    if (state_layout_add(build->layout, build->node, bytes, lookback_ns, out, err) != 0)
+    if (add_slot(build->layout, build->node, bytes, lookback_ns, out, err) != 0)
         return -1;
     rule->state = *out;
     rule->lookback_ns = lookback_ns;

@@ -96,10 +96,10 @@ struct rule_test {
 struct rule_kind;
 struct rule_arena;
 
-/* What rules remember of a vehicle, laid out while they are compiled. */
+/* What is remembered of a vehicle, laid out while rules are compiled. */
 struct state_layout {
     size_t bytes;
-    int64_t lookback_ns; /* the longest */
+    int64_t lookback_ns; /* the longest of what runs before the rules; at last of all */
 };
 
 struct rule {

@@ -90,14 +90,14 @@ static inline void publish_record(struct producer *producer, int topic, const st
 }
 
 /* As the gateway does: original bytes and mc. */
-static inline struct packet_identity ingest_packet(struct ingest *ingest, const char *json)
+static inline struct packet_identity ingest_packet_at(struct ingest *ingest, const char *json,
+                                                      int64_t received_ns)
 {
     struct packet packet;
     struct reject reject;
     if (!dialect_decode(ingest->scratch, bytes_from_text(json), &packet, &reject))
         fail_msg("%s: %s", json, reject.detail);
-    int64_t received_ns = RECEIVED_NS + (int64_t)ingest->count++;
-    packet_identify(&packet, received_ns, ingest->count);
+    packet_identify(&packet, received_ns, ++ingest->count);
     struct mc mc = {.dialect = packet.dialect,
                     .has_event_time = (packet.fields & PACKET_HAS_TIME) != 0,
                     .received_ns = received_ns,
@@ -110,6 +110,11 @@ static inline struct packet_identity ingest_packet(struct ingest *ingest, const 
     const char *topic = dialect_by_id(packet.dialect)->ingest_topic;
     publish_record(ingest->producer, broker_find_topic(ingest->broker, topic), &record);
     return packet.identity;
+}
+
+static inline struct packet_identity ingest_packet(struct ingest *ingest, const char *json)
+{
+    return ingest_packet_at(ingest, json, RECEIVED_NS + (int64_t)ingest->count);
 }
 
 /* Bytes that the gateway would have refused, stored all the same. */
@@ -135,6 +140,8 @@ static inline struct handler_config small_config(void)
                                    .batch_records = 100,
                                    .batches_in_flight = 4,
                                    .drain_timeout_ns = 5 * NS_PER_S,
+                                   .state_vehicles = 10000,
+                                   .state_bytes = 16 << 20,
                                    .rules = ""};
 }
 

@@ -147,6 +147,107 @@ static void type(void **state)
     CHECK_ALL(rows);
 }
 
+static void pattern(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"kind: pattern, field: x, matches: '[A-Z]{2}-\\d?[0-9]{1,4}'", OBU(",\"x\":\"AB-1234\""),
+         NULL},
+        {"kind: pattern, field: x, matches: '[A-Z]{2}[0-9]{1,4}'", OBU(",\"x\":\"AB1\""), NULL},
+        {"kind: pattern, field: x, matches: '[A-Z]{2}[0-9]{1,4}'", OBU(",\"x\":\"AB\""),
+         "x 'AB' does not match [A-Z]{2}[0-9]{1,4}"},
+        {"kind: pattern, field: x, matches: '[A-Z]{2}[0-9]{1,4}'", OBU(",\"x\":\"AB12345\""),
+         "x 'AB12345' does not match [A-Z]{2}[0-9]{1,4}"},
+        {"kind: pattern, field: x, matches: '[A-Z]{2}[0-9]{1,4}'", OBU(",\"x\":\"aB1\""),
+         "x 'aB1' does not match [A-Z]{2}[0-9]{1,4}"},
+        {"kind: pattern, field: x, matches: 'a*b'", OBU(",\"x\":\"b\""), NULL},
+        {"kind: pattern, field: x, matches: 'a*b'", OBU(",\"x\":\"aaaaaab\""), NULL},
+        {"kind: pattern, field: x, matches: 'a*b'", OBU(",\"x\":\"aaaaaa\""),
+         "x 'aaaaaa' does not match a*b"},
+        {"kind: pattern, field: x, matches: 'a+b'", OBU(",\"x\":\"b\""),
+         "x 'b' does not match a+b"},
+        {"kind: pattern, field: x, matches: 'a+a+a'", OBU(",\"x\":\"aaa\""), NULL},
+        {"kind: pattern, field: x, matches: 'a+a+a'", OBU(",\"x\":\"aa\""),
+         "x 'aa' does not match a+a+a"},
+        {"kind: pattern, field: x, matches: '.+@.+'", OBU(",\"x\":\"a@b@c\""), NULL},
+        {"kind: pattern, field: x, matches: '[^/]*'", OBU(",\"x\":\"\""), NULL},
+        {"kind: pattern, field: x, matches: '[^/]*'", OBU(",\"x\":\"a/b\""),
+         "x 'a/b' does not match [^/]*"},
+        {"kind: pattern, field: x, matches: '\\[\\]'", OBU(",\"x\":\"[]\""), NULL},
+        {"kind: pattern, field: x, matches: '[\\]\\-a]+'", OBU(",\"x\":\"]-a\""), NULL},
+        {"kind: pattern, field: x, matches: '[a-]+'", OBU(",\"x\":\"a-a\""), NULL},
+        {"kind: pattern, field: x, matches: 'colou?r'", OBU(",\"x\":\"color\""), NULL},
+        {"kind: pattern, field: x, matches: 'A'", OBU(",\"x\":\"\\u0041\""), NULL},
+        {"kind: pattern, field: x, matches: '[0-9]+'", OBU(",\"x\":1234"), NULL},
+        {"kind: pattern, field: x, matches: '[0-9]+'", OBU(",\"x\":-1"),
+         "x -1 does not match [0-9]+"},
+        {"kind: pattern, field: x, matches: '.*'", OBU(",\"x\":true"), "x is true, not text"},
+        {"kind: pattern, field: x, matches: '.*'", OBU(""), NULL},
+        {"kind: pattern, field: x, min_length: 2, max_length: 3", OBU(",\"x\":\"ab\""), NULL},
+        {"kind: pattern, field: x, min_length: 2, max_length: 3", OBU(",\"x\":\"a\""),
+         "x 'a' is shorter than 2 bytes"},
+        {"kind: pattern, field: x, min_length: 2, max_length: 3", OBU(",\"x\":\"abcd\""),
+         "x 'abcd' is longer than 3 bytes"},
+        {"kind: pattern, field: vehicle, matches: '[0-9]+'", OBU(""), NULL},
+        {"kind: pattern, field: type, matches: '[a-z]'", ENVELOPE(""), NULL},
+    };
+    CHECK_ALL(rows);
+}
+
+/* What makes a backtracking matcher count for ever. */
+static void a_pattern_takes_the_texts_length(void **state)
+{
+    (void)state;
+    char json[1100] = "{\"obuid\":1,\"x\":\"";
+    size_t len = strlen(json);
+    memset(json + len, 'a', 1000);
+    strcpy(json + len + 1000, "\"}");
+    struct ruleset *ruleset = ruleset_of("rules: [{id: r, kind: pattern, field: x, matches: "
+                                         "'a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b'}]");
+    struct packet packet = packet_of(json);
+    struct decision decision;
+    assert_int_equal(apply(ruleset, &packet, &decision), VERDICT_DEAD_LETTER);
+    ruleset_unref(ruleset);
+}
+
+static void compare(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"kind: compare, field: a, is: below, other: b", OBU(",\"a\":1,\"b\":2"), NULL},
+        {"kind: compare, field: a, is: below, other: b", OBU(",\"a\":2,\"b\":2"),
+         "a 2 is not below b 2"},
+        {"kind: compare, field: a, is: at_most, other: b", OBU(",\"a\":2,\"b\":2"), NULL},
+        {"kind: compare, field: a, is: at_most, other: b", OBU(",\"a\":3,\"b\":2"),
+         "a 3 is not at most b 2"},
+        {"kind: compare, field: a, is: at_least, other: b", OBU(",\"a\":2,\"b\":2.0"), NULL},
+        {"kind: compare, field: a, is: above, other: b", OBU(",\"a\":2.5,\"b\":2"), NULL},
+        {"kind: compare, field: a, is: above, other: b", OBU(",\"a\":\"x\",\"b\":2"),
+         "a 'x' is not above b 2"},
+        {"kind: compare, field: a, is: above, other: b", OBU(",\"a\":2"), NULL},
+        {"kind: compare, field: a, is: equals, other: b", OBU(",\"a\":2,\"b\":2.0"), NULL},
+        {"kind: compare, field: a, is: equals, other: b", OBU(",\"a\":2,\"b\":\"2\""),
+         "a 2 is not equal to b '2'"},
+        {"kind: compare, field: a, is: equals, other: b", OBU(",\"a\":\"\\u0041\",\"b\":\"A\""),
+         NULL},
+        {"kind: compare, field: a, is: differs, other: b", OBU(",\"a\":\"x\",\"b\":\"y\""), NULL},
+        {"kind: compare, field: a, is: differs, other: b", OBU(",\"a\":null,\"b\":null"),
+         "a null is not other than b null"},
+        {"kind: compare, field: lat, is: differs, other: lon", OBU(",\"lat\":5,\"lon\":5"),
+         "lat 5 is not other than lon 5"},
+        {"kind: compare, field: speed, is: at_most, other: limit",
+         OBU(",\"speed\":20,\"limit\":25"), NULL},
+        {"kind: compare, field: a, is: below, other: b",
+         OBU(",\"a\":\"2026-05-20T12:00:00Z\",\"b\":\"2026-05-20T14:00:00+01:00\""), NULL},
+        {"kind: compare, field: time, is: at_least, other: a",
+         OBU(",\"time\":\"2026-05-20T12:00:00Z\",\"a\":\"2026-05-20T12:00:00Z\""), NULL},
+        {"kind: compare, field: a, is: below, other: b",
+         OBU(",\"a\":\"2026-05-20T12:00:00Z\",\"b\":5"),
+         "a '2026-05-20T12:00:00Z' is not below b 5"},
+    };
+    CHECK_ALL(rows);
+}
+
 static void max_age(void **state)
 {
     (void)state;
@@ -244,6 +345,9 @@ int main(void)
         cmocka_unit_test(range),
         cmocka_unit_test(one_of),
         cmocka_unit_test(type),
+        cmocka_unit_test(pattern),
+        cmocka_unit_test(a_pattern_takes_the_texts_length),
+        cmocka_unit_test(compare),
         cmocka_unit_test(max_age),
         cmocka_unit_test(max_ahead),
         cmocka_unit_test(age_does_not_overflow),
