@@ -183,12 +183,24 @@ static void the_default_knows_events(void **state)
 
 /* ---- mistakes ---- */
 
+struct mistake {
+    const char *yaml, *place, *error;
+};
+
+static void check_mistakes(const struct mistake *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *error = error_of(rows[i].yaml);
+        assert_contains(error, rows[i].error);
+        if (strncmp(error, rows[i].place, strlen(rows[i].place)) != 0)
+            fail_msg("not at %s: %s", rows[i].place, error);
+    }
+}
+
 static void mistakes_are_named_with_their_place(void **state)
 {
     (void)state;
-    static const struct {
-        const char *yaml, *place, *error;
-    } rows[] = {
+    static const struct mistake rows[] = {
         {"rulez: []\n", "test.yaml:1:1: ", "did you mean \"rules\""},
         {"rules: {}\n", "test.yaml:1:8: ", "rules must be a list"},
         {"[]\n", "test.yaml:1:1: ", "a ruleset is a mapping"},
@@ -227,6 +239,35 @@ static void mistakes_are_named_with_their_place(void **state)
          "test.yaml:2:5: ", "\"lat\" is not a signal"},
         {"rules:\n  - {id: a, kind: type, field: x, is: integr}\n",
          "test.yaml:2:39: ", "did you mean \"integer\""},
+        {"rules:\n  - {id: a, kind: max_age, limit: 7}\n", "test.yaml:2:35: ", "limit"},
+        {"rules:\n  - {id: A b, kind: required, fields: lat}\n",
+         "test.yaml:2:10: ", "1-64 of a-z, 0-9 and '-'"},
+        {"rules:\n  - {id: a, kind: required, fields: lat, on_fail: flagg}\n",
+         "test.yaml:2:51: ", "did you mean \"flag\""},
+        {"rules:\n  - {id: a, kind: required, fields: lat, flag: x}\n",
+         "test.yaml:2:48: ", "\"flag\" is for rules with on_fail: flag"},
+        {"rules:\n  - {id: a, kind: required, fields: lat}\n  - {id: a, kind: required, fields: "
+         "lon}\n",
+         "test.yaml:3:10: ", "two rules have the id \"a\""},
+        {"categories: {}\n", "test.yaml:1:13: ", "categories must be a list"},
+        {"categories:\n  - {match: {}}\n", "test.yaml:2:5: ", "no \"name\""},
+        {"categories:\n  - {name: a}\n", "test.yaml:2:5: ", "category \"a\" has no \"match\""},
+        {"categories:\n  - {name: a, match: {}}\n  - {name: a, match: {}}\n",
+         "test.yaml:3:12: ", "two categories have the name \"a\""},
+        {"categories:\n  - {name: dead-letters, match: {}}\n",
+         "test.yaml:2:12: ", "names the topic of dead letters"},
+        {"categories:\n  - {name: other, match: {}}\n", "test.yaml:2:26: ", "it has no match"},
+        {"categories:\n  - {name: other}\n  - {name: other}\n",
+         "test.yaml:3:12: ", "two categories have the name \"other\""},
+        {"categories:\n  - {name: a.b, match: {}}\n", "test.yaml:2:12: ", "1-40 of a-z"},
+    };
+    check_mistakes(rows, sizeof rows / sizeof rows[0]);
+}
+
+static void mistakes_of_kinds_are_named_with_their_place(void **state)
+{
+    (void)state;
+    static const struct mistake rows[] = {
         {"rules:\n  - {id: a, kind: pattern, field: x}\n",
          "test.yaml:2:5: ", "a pattern needs matches, min_length or max_length"},
         {"rules:\n  - {id: a, kind: pattern, field: x, matches: '[b-a]'}\n",
@@ -266,34 +307,8 @@ static void mistakes_are_named_with_their_place(void **state)
          "test.yaml:2:49: ", "last must be between 1 and 64"},
         {"rules:\n  - {id: a, kind: changed_only, fields: x, at_least_every: 2h}\n",
          "test.yaml:2:60: ", "at_least_every must be no longer than forget"},
-        {"rules:\n  - {id: a, kind: max_age, limit: 7}\n", "test.yaml:2:35: ", "limit"},
-        {"rules:\n  - {id: A b, kind: required, fields: lat}\n",
-         "test.yaml:2:10: ", "1-64 of a-z, 0-9 and '-'"},
-        {"rules:\n  - {id: a, kind: required, fields: lat, on_fail: flagg}\n",
-         "test.yaml:2:51: ", "did you mean \"flag\""},
-        {"rules:\n  - {id: a, kind: required, fields: lat, flag: x}\n",
-         "test.yaml:2:48: ", "\"flag\" is for rules with on_fail: flag"},
-        {"rules:\n  - {id: a, kind: required, fields: lat}\n  - {id: a, kind: required, fields: "
-         "lon}\n",
-         "test.yaml:3:10: ", "two rules have the id \"a\""},
-        {"categories: {}\n", "test.yaml:1:13: ", "categories must be a list"},
-        {"categories:\n  - {match: {}}\n", "test.yaml:2:5: ", "no \"name\""},
-        {"categories:\n  - {name: a}\n", "test.yaml:2:5: ", "category \"a\" has no \"match\""},
-        {"categories:\n  - {name: a, match: {}}\n  - {name: a, match: {}}\n",
-         "test.yaml:3:12: ", "two categories have the name \"a\""},
-        {"categories:\n  - {name: dead-letters, match: {}}\n",
-         "test.yaml:2:12: ", "names the topic of dead letters"},
-        {"categories:\n  - {name: other, match: {}}\n", "test.yaml:2:26: ", "it has no match"},
-        {"categories:\n  - {name: other}\n  - {name: other}\n",
-         "test.yaml:3:12: ", "two categories have the name \"other\""},
-        {"categories:\n  - {name: a.b, match: {}}\n", "test.yaml:2:12: ", "1-40 of a-z"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const char *error = error_of(rows[i].yaml);
-        assert_contains(error, rows[i].error);
-        if (strncmp(error, rows[i].place, strlen(rows[i].place)) != 0)
-            fail_msg("not at %s: %s", rows[i].place, error);
-    }
+    check_mistakes(rows, sizeof rows / sizeof rows[0]);
 }
 
 static void repeat(struct buf *out, const char *format, int times)
