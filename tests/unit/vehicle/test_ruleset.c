@@ -522,6 +522,7 @@ int main(void)
         TEST(the_default_lets_old_times_flow_but_not_far_ones),
         TEST(the_default_knows_events),
         TEST(mistakes_are_named_with_their_place),
+        TEST(mistakes_of_kinds_are_named_with_their_place),
         TEST(numbers_of_everything_are_bounded),
         TEST(hostile_yaml_is_refused),
         FILE_TEST(a_folder_is_one_ruleset_in_order_of_names),
