@@ -15,6 +15,7 @@
 #include "tool/run.h"
 #include "tool/simulate.h"
 #include "tool/tail.h"
+#include "tool/top.h"
 #include "tool/topics.h"
 #include "tool/version.h"
 
@@ -39,6 +40,7 @@ static const struct subcommand subcommands[] = {
     {"replay", "send a recorded trace to a gateway", replay_tool},
     {"simulate", "play a fleet of simulated vehicles against a gateway", simulate_tool},
     {"tail", "print the records of a topic, and follow it", tail_tool},
+    {"top", "show what a running system does, refreshed in place", top_tool},
     {"topics", "create, describe, verify and grow topics; lag of consumer groups", topics_tool},
     {"version", "print the versions of the program and its libraries", version_tool},
 };

@@ -3,12 +3,13 @@
 
 import json
 import os
+import pty
 import signal
 import socket
 
 import pytest
 
-from conftest import PATIENCE_S, request, wait_for
+from conftest import BINARY, PATIENCE_S, request, wait_for
 
 
 def test_status_page(motorcade):
@@ -106,3 +107,34 @@ def test_a_foreign_socket_name_is_no_harm(motorcade, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", "@" + "x" * 200)
     motorcade()
     assert os.environ["NOTIFY_SOCKET"]
+
+
+def test_top_shows_one_page(motorcade):
+    server = motorcade()
+    server.post([{"obuid": 1, "seq": n, "lat": 1, "lon": 2} for n in range(1, 11)])
+    server.post({"lat": 1})
+    page = server.tool("top", "--once", "--interval", "50ms", server.gateway).stdout
+    assert page.startswith(f"motorcade  {server.gateway}  ready\n")
+    for part in ("per second", "lag:", "rejected, by reason", "no_vehicle", "circuit closed"):
+        assert part in page, part
+    gone = server.tool("top", "--once", "127.0.0.1:1", check=False)
+    assert gone.returncode == 1 and "Couldn't connect" in gone.stderr
+
+
+def test_top_in_a_terminal_ends_by_a_key(motorcade):
+    server = motorcade()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(BINARY, [str(BINARY), "top", "--interval", "50ms", server.gateway])
+    seen = b""
+    while b"car to ack" not in seen and b"loop delay" not in seen:
+        seen += os.read(terminal, 65536)
+    assert b"\x1b[?1049h" in seen
+    os.write(terminal, b"q")
+    try:
+        while chunk := os.read(terminal, 65536):
+            seen += chunk
+    except OSError:  # the other end is closed
+        pass
+    assert seen.endswith(b"\x1b[?25h\x1b[?1049l")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
