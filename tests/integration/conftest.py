@@ -87,7 +87,7 @@ class Motorcade:
         }
         self.role, self.arguments = role, list(arguments)
         self.process = None
-        self.events = []
+        self.events, self.raw = [], []  # log lines: read, and as they came
 
     def command(self):
         command = [str(BINARY), self.role, "--data", str(self.data), *self.arguments]
@@ -96,7 +96,7 @@ class Motorcade:
         return command
 
     def start(self, wait=True):
-        self.events = []
+        self.events, self.raw = [], []
         self.process = subprocess.Popen(
             self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, env={**os.environ, "MOTORCADE_LOG__FORMAT": "json"})
@@ -108,6 +108,7 @@ class Motorcade:
 
     def _read_log(self, process):
         for line in process.stderr:
+            self.raw.append(line.rstrip("\n"))
             try:
                 self.events.append(short_names(json.loads(line)))
             except json.JSONDecodeError:
