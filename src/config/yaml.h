@@ -49,6 +49,9 @@ int yaml_to_duration_ns(const struct yaml_node *node, const char *what, int64_t 
 int yaml_to_size_bytes(const struct yaml_node *node, const char *what, int64_t *out,
                        struct error *err);
 
+/* What a node says, as a number: equal for equal text, whatever its layout. */
+uint64_t yaml_fingerprint(const struct yaml_node *node, uint64_t seed);
+
 /* error_set(ERROR_CONFIG) with "name:line:column: " in front; returns -1. */
 int yaml_error(const struct yaml_node *node, struct error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "base/must.h"
 #include "base/text.h"
 #include "config/yaml_node.h"
@@ -181,4 +182,14 @@ int yaml_check_keys(const struct yaml_node *mapping, const char *const *known, s
                                             key->text.ptr, nearest);
     }
     return 0;
+}
+
+uint64_t yaml_fingerprint(const struct yaml_node *node, uint64_t seed)
+{
+    uint64_t parts[3] = {seed, (uint64_t)node->kind};
+    if (node->kind == YAML_SCALAR)
+        parts[2] = hash64(node->text) + node->is_quoted;
+    for (size_t i = 0; i < node->child_count; i++)
+        parts[2] = yaml_fingerprint(node->children[i], parts[2]);
+    return hash64(bytes_of((const char *)parts, sizeof parts));
 }

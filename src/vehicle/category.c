@@ -19,10 +19,11 @@ static int read_name(const struct yaml_node *node, struct category *out, struct 
 int category_compile(const struct yaml_node *node, struct rule_arena *arena, struct category *out,
                      struct error *err)
 {
-    static const char *const known[] = {"name", "match", "rules", NULL};
+    static const char *const known[] = {"name", "match", "transform", "rules", NULL};
     *out = (struct category){0};
     if (yaml_kind(node) != YAML_MAPPING)
-        return yaml_error(node, err, "a category is a mapping with name, match and rules");
+        return yaml_error(node, err,
+                          "a category is a mapping with name, match, transform and rules");
     if (yaml_check_keys(node, known, err) != 0 || read_name(node, out, err) != 0)
         return -1;
     const struct yaml_node *match = yaml_get(node, "match");

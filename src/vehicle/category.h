@@ -5,6 +5,7 @@
 #include "vehicle/predicate.h"
 #include "vehicle/rule/fold.h"
 #include "vehicle/rule/rule.h"
+#include "vehicle/transform/transform.h"
 
 enum {
     CATEGORY_NAME_MAX = 40,
@@ -14,6 +15,7 @@ enum {
 struct category {
     struct bytes name; /* [a-z0-9-] */
     struct predicate match;
+    struct transform transform;    /* before its rules; by the loader */
     const struct rule_test *tests; /* the common rules, then its own */
     size_t test_count;
     struct rule_fold fold;        /* those of them that end a packet and could be folded */

@@ -114,18 +114,32 @@ __attribute__((noinline, cold)) static void explain(const struct rule *rule,
     out->reason = rule->kind->reason;
 }
 
+/* Changes what is to be changed on the way to the category and in it. */
+static size_t transform(const struct ruleset *ruleset, struct packet *packet,
+                        const struct rule_context *context)
+{
+    struct transform_scratch *changed = context->thread->changed;
+    transform_begin(changed);
+    for (size_t i = 0; i < ruleset->transform_count; i++)
+        transform_apply(&ruleset->transforms[i], changed, packet, context);
+    size_t category = find_category(ruleset, packet);
+    transform_apply(&ruleset->categories[category].transform, changed, packet, context);
+    return category;
+}
+
 enum verdict ruleset_apply(const struct ruleset *ruleset, struct packet *packet,
                            const struct rule_context *context, struct decision *out)
 {
-    out->category = find_category(ruleset, packet);
-    out->failed_count = 0;
-    const struct category *category = &ruleset->categories[out->category];
-    packet->category = category->name;
-    packet->flag_count = 0;
     if (context->thread != NULL)
         context->thread->block = NULL;
     else
         must(!ruleset_needs_thread(ruleset));
+    out->category = ruleset->has_transforms ? transform(ruleset, packet, context)
+                                            : find_category(ruleset, packet);
+    out->failed_count = 0;
+    const struct category *category = &ruleset->categories[out->category];
+    packet->category = category->name;
+    packet->flag_count = 0;
     int64_t age_ns = rule_age_ns(packet, context);
     bool is_folded = rule_fold_passes(&category->fold, packet, age_ns);
     const struct rule_test *test = is_folded ? category->rest : category->tests;

@@ -69,20 +69,6 @@ static int check_unique(const struct loader *loader, const struct yaml_node *nod
     return 0;
 }
 
-/* What a rule says, as a number: the state of one that says the same before and
- * after a reload stays. */
-static uint64_t fingerprint(const struct yaml_node *node, uint64_t hash)
-{
-    uint64_t parts[3] = {hash, (uint64_t)yaml_kind(node)};
-    if (yaml_kind(node) == YAML_SCALAR)
-        parts[2] = hash64(yaml_text(node)) + yaml_is_quoted(node);
-    for (size_t i = 0; yaml_kind(node) == YAML_SEQUENCE && i < yaml_count(node); i++)
-        parts[2] = fingerprint(yaml_item(node, i), parts[2]);
-    for (size_t i = 0; yaml_kind(node) == YAML_MAPPING && i < yaml_count(node); i++)
-        parts[2] = fingerprint(yaml_value(node, i), fingerprint(yaml_key(node, i), parts[2]));
-    return hash64(bytes_of((const char *)parts, sizeof parts));
-}
-
 static int take_rule(struct loader *loader, const struct yaml_node *node, struct rule_list *list,
                      struct error *err)
 {
@@ -99,7 +85,8 @@ static int take_rule(struct loader *loader, const struct yaml_node *node, struct
     uint64_t files = loader->files.hash;
     if (rule_compile(&build, err) != 0 || check_unique(loader, node, rule, err) != 0)
         return -1;
-    rule->fingerprint = fingerprint(node, files == loader->files.hash ? 0 : loader->files.hash);
+    rule->fingerprint =
+        yaml_fingerprint(node, files == loader->files.hash ? 0 : loader->files.hash);
     rule->test.rule = rule;
     if (list_add(&loader->all, rule) != 0 || list_add(list, rule) != 0)
         return no_memory(err);
@@ -119,6 +106,30 @@ static int take_rules(struct loader *loader, const struct yaml_node *node, struc
     return 0;
 }
 
+/* ---- transforms ---- */
+
+static int take_transform(struct loader *loader, const struct yaml_node *list, struct bytes place,
+                          struct transform *out, struct error *err)
+{
+    struct ruleset *ruleset = loader->ruleset;
+    struct rule_build build = {
+        .arena = &ruleset->arena, .layout = &ruleset->layout, .files = &loader->files};
+    return transform_compile(list, place, &build, out, err);
+}
+
+/* Those of all packets: one list a file, in the files' order. */
+static int take_common_transform(struct loader *loader, const struct yaml_node *list,
+                                 struct error *err)
+{
+    struct ruleset *ruleset = loader->ruleset;
+    struct transform transform;
+    if (take_transform(loader, list, bytes_of("", 0), &transform, err) != 0)
+        return -1;
+    if (transform.count > 0)
+        ruleset->transforms[ruleset->transform_count++] = transform;
+    return 0;
+}
+
 /* ---- categories ---- */
 
 static int twice(const struct yaml_node *node, const struct category *category, struct error *err)
@@ -133,13 +144,16 @@ static int take_other(struct loader *loader, const struct yaml_node *node,
     if (loader->has_other)
         return twice(node, category, err);
     loader->has_other = true;
+    loader->other = *category;
     return take_rules(loader, yaml_get(node, "rules"), &loader->other_own, err);
 }
 
 static int take_category(struct loader *loader, const struct yaml_node *node, struct error *err)
 {
     struct category category;
-    if (category_compile(node, &loader->ruleset->arena, &category, err) != 0)
+    if (category_compile(node, &loader->ruleset->arena, &category, err) != 0 ||
+        take_transform(loader, yaml_get(node, "transform"), category.name, &category.transform,
+                       err) != 0)
         return -1;
     if (bytes_equal_text(category.name, "other"))
         return take_other(loader, node, &category, err);
@@ -181,12 +195,13 @@ static int check_version(const struct yaml_node *root, struct error *err)
 
 static int take_root(struct loader *loader, const struct yaml_node *root, struct error *err)
 {
-    static const char *const known[] = {"version", "rules", "categories", NULL};
+    static const char *const known[] = {"version", "transform", "rules", "categories", NULL};
     if (yaml_kind(root) != YAML_MAPPING)
         return yaml_error(root, err, "a ruleset is a mapping with rules and categories");
     if (yaml_check_keys(root, known, err) != 0 || check_version(root, err) != 0)
         return -1;
-    if (take_rules(loader, yaml_get(root, "rules"), &loader->common, err) != 0)
+    if (take_common_transform(loader, yaml_get(root, "transform"), err) != 0 ||
+        take_rules(loader, yaml_get(root, "rules"), &loader->common, err) != 0)
         return -1;
     return take_categories(loader, yaml_get(root, "categories"), err);
 }
@@ -333,6 +348,21 @@ static uint64_t hash_of(struct loader *loader)
     return hash == 0 ? 1 : hash;
 }
 
+/* New text of a packet: of all common lists and of the category with most. */
+static void measure_transforms(struct ruleset *ruleset)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < ruleset->transform_count; i++)
+        ruleset->transform_text += ruleset->transforms[i].text_bytes;
+    ruleset->has_transforms = ruleset->transform_count > 0;
+    for (size_t i = 0; i < ruleset->category_count; i++) {
+        const struct transform *transform = &ruleset->categories[i].transform;
+        ruleset->has_transforms = ruleset->has_transforms || transform->count > 0;
+        most = transform->text_bytes > most ? transform->text_bytes : most;
+    }
+    ruleset->transform_text += most;
+}
+
 static int complete(struct loader *loader, struct error *err)
 {
     struct ruleset *ruleset = loader->ruleset;
@@ -352,6 +382,7 @@ static int complete(struct loader *loader, struct error *err)
         add_lookbacks(ruleset, &ruleset->categories[i], before_ns);
     }
     ruleset->category_count = count;
+    measure_transforms(ruleset);
     for (unsigned dialect = 0; dialect < DIALECTS_MAX; dialect++)
         if (list_candidates(ruleset, (enum packet_dialect)dialect, err) != 0)
             return -1;
@@ -371,7 +402,11 @@ static struct loader *loader_new(size_t files, struct error *err)
     struct loader *loader = calloc(1, sizeof *loader);
     struct ruleset *ruleset = calloc(1, sizeof *ruleset);
     struct yaml_document **documents = calloc(files + 1, sizeof(struct yaml_document *));
-    if (loader == NULL || ruleset == NULL || documents == NULL) {
+    struct transform *transforms =
+        ruleset == NULL ? NULL : rule_alloc(&ruleset->arena, (files + 1) * sizeof *transforms);
+    if (loader == NULL || transforms == NULL || documents == NULL) {
+        if (ruleset != NULL)
+            rule_arena_deinit(&ruleset->arena);
         free(loader);
         free(ruleset);
         free(documents);
@@ -380,6 +415,7 @@ static struct loader *loader_new(size_t files, struct error *err)
     }
     atomic_init(&ruleset->refs, 1);
     ruleset->documents = documents;
+    ruleset->transforms = transforms;
     loader->ruleset = ruleset;
     rule_files_init(&loader->files);
     return loader;

@@ -26,7 +26,11 @@ struct ruleset {
     atomic_uint refs;
     uint64_t hash;
     struct rule_arena arena;
-    struct state_layout layout; /* what is remembered of a vehicle */
+    struct state_layout layout;   /* what is remembered of a vehicle */
+    struct transform *transforms; /* of all packets, before the category is found */
+    size_t transform_count;
+    bool has_transforms;   /* of all packets or of a category's */
+    size_t transform_text; /* bytes of new text of one packet at most */
     bool has_machines;
     /* Names and texts of rules borrow from them. */
     struct yaml_document **documents;

@@ -2,6 +2,7 @@
 /* docs/reference/rules.md: the kinds and fields come from their tables. */
 #include "vehicle/dialect.h"
 #include "vehicle/ruleset.h"
+#include "vehicle/transform/transform.h"
 
 static const char intro[] =
     "# Rules\n"
@@ -115,13 +116,18 @@ static void print_setting(struct buf *out, const struct rule_setting *setting)
     buf_printf(out, " | %s | %s |\n", setting->is_required ? "yes" : "no", setting->help);
 }
 
+void rule_print_settings(const struct rule_setting *settings, struct buf *out)
+{
+    buf_append_text(out, "| setting | type | required | meaning |\n|---|---|---|---|\n");
+    for (const struct rule_setting *s = settings; s->name != NULL; s++)
+        print_setting(out, s);
+}
+
 static void print_kind(struct buf *out, const struct rule_kind *kind)
 {
     buf_printf(out, "\n### %s\n\n%s Reason code `%s`.\n\n```yaml\n- %s\n```\n\n", kind->name,
                kind->help, reason_code(kind->reason), kind->example);
-    buf_append_text(out, "| setting | type | required | meaning |\n|---|---|---|---|\n");
-    for (const struct rule_setting *s = kind->settings; s->name != NULL; s++)
-        print_setting(out, s);
+    rule_print_settings(kind->settings, out);
 }
 
 int ruleset_print_reference(struct buf *out)
@@ -133,5 +139,6 @@ int ruleset_print_reference(struct buf *out)
     buf_append_text(out, "\n## Kinds\n");
     for (size_t i = 0; rule_registry[i] != NULL; i++)
         print_kind(out, rule_registry[i]);
+    transform_print_reference(out);
     return out->has_failed ? -1 : 0;
 }

@@ -8,7 +8,7 @@
 
 bool ruleset_needs_thread(const struct ruleset *ruleset)
 {
-    return ruleset->layout.bytes > 0 || ruleset->has_machines;
+    return ruleset->layout.bytes > 0 || ruleset->has_machines || ruleset->has_transforms;
 }
 
 int64_t ruleset_lookback_ns(const struct ruleset *ruleset)
@@ -25,6 +25,53 @@ static const struct rule *find_same(const struct ruleset *ruleset, const struct 
             bytes_equal(ruleset->rules[i]->id, wanted->id))
             return ruleset->rules[i];
     return NULL;
+}
+
+/* Of all lists: common ones first, then the categories'. NULL: past the last. */
+static const struct transform *transform_at(const struct ruleset *ruleset, size_t i)
+{
+    if (i < ruleset->transform_count)
+        return &ruleset->transforms[i];
+    i -= ruleset->transform_count;
+    return i < ruleset->category_count ? &ruleset->categories[i].transform : NULL;
+}
+
+static const struct transform_step *find_same_step(const struct ruleset *ruleset,
+                                                   uint64_t fingerprint)
+{
+    const struct transform *transform;
+    for (size_t i = 0; (transform = transform_at(ruleset, i)) != NULL; i++)
+        for (size_t k = 0; k < transform->count; k++)
+            if (transform->steps[k].fingerprint == fingerprint)
+                return &transform->steps[k];
+    return NULL;
+}
+
+static size_t count_steps(const struct ruleset *ruleset)
+{
+    const struct transform *transform;
+    size_t count = 0;
+    for (size_t i = 0; (transform = transform_at(ruleset, i)) != NULL; i++)
+        count += transform->count;
+    return count;
+}
+
+static size_t list_step_moves(const struct ruleset *from, const struct ruleset *to,
+                              struct state_move *moves)
+{
+    const struct transform *transform;
+    size_t count = 0;
+    for (size_t i = 0; (transform = transform_at(to, i)) != NULL; i++) {
+        for (size_t k = 0; k < transform->count; k++) {
+            const struct transform_step *step = &transform->steps[k];
+            const struct transform_step *old =
+                step->state.bytes == 0 ? NULL : find_same_step(from, step->fingerprint);
+            if (old != NULL && old->state.bytes == step->state.bytes)
+                moves[count++] =
+                    (struct state_move){old->state.offset, step->state.offset, step->state.bytes};
+        }
+    }
+    return count;
 }
 
 static size_t list_moves(const struct ruleset *from, const struct ruleset *to,
@@ -44,10 +91,11 @@ static size_t list_moves(const struct ruleset *from, const struct ruleset *to,
 static int take_over(struct rule_thread *thread, const struct rule_thread *old, struct error *err)
 {
     size_t rules = thread->ruleset->rule_count;
-    struct state_move *moves = calloc(rules + 1, sizeof *moves);
+    struct state_move *moves = calloc(rules + count_steps(thread->ruleset) + 1, sizeof *moves);
     if (moves == NULL)
         return error_set(err, ERROR_MEMORY, "no memory for vehicles' states");
     size_t count = list_moves(old->ruleset, thread->ruleset, moves);
+    count += list_step_moves(old->ruleset, thread->ruleset, moves + count);
     if (count > 0)
         state_table_move(thread->state, old->state, moves, count);
     free(moves);
@@ -96,6 +144,11 @@ static int fill(struct rule_thread *thread, const struct state_limits *limits,
     if (thread->state != NULL && old != NULL && old->state != NULL &&
         take_over(thread, old, err) != 0)
         return -1;
+    if (thread->ruleset->has_transforms) {
+        thread->changed = transform_scratch_new(thread->ruleset->transform_text);
+        if (thread->changed == NULL)
+            return error_set(err, ERROR_MEMORY, "no memory for transforms");
+    }
     return make_machines(thread, err);
 }
 
@@ -120,6 +173,7 @@ void ruleset_thread_free(struct rule_thread *thread)
     if (thread == NULL)
         return;
     free_machines(thread);
+    transform_scratch_free(thread->changed);
     state_table_free(thread->state);
     ruleset_unref(thread->ruleset);
     free(thread);

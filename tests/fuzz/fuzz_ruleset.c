@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/must.h"
+#include "vehicle/canonical.h"
 #include "vehicle/dialect.h"
 #include "vehicle/ruleset.h"
 
@@ -28,6 +29,19 @@ static struct rule_thread *thread_of(struct ruleset *ruleset)
     return ruleset_thread_new(&thread, ruleset, &limits, NULL, NULL) == 0 ? thread : NULL;
 }
 
+/* On a copy: transforms change it. */
+static enum verdict decide(const struct ruleset *ruleset, struct packet packet,
+                           struct rule_thread *thread, struct decision *out)
+{
+    struct rule_context context = {.received_ns = packet.received_ns, .thread = thread};
+    enum verdict verdict = ruleset_apply(ruleset, &packet, &context, out);
+    struct buf canonical;
+    buf_init(&canonical, 0);
+    must(canonical_encode(&packet, &canonical) == 0);
+    buf_deinit(&canonical);
+    return verdict;
+}
+
 static void check_packet(const struct ruleset *ruleset, struct packet_scratch *scratch,
                          struct rule_thread *threads[2], size_t i)
 {
@@ -35,11 +49,9 @@ static void check_packet(const struct ruleset *ruleset, struct packet_scratch *s
     struct reject reject;
     must(dialect_decode(scratch, bytes_from_text(packets[i % PACKETS]), &packet, &reject));
     packet_identify(&packet, INT64_C(1779278400000000000) + (int64_t)i * 1000000000, i);
-    struct rule_context context = {.received_ns = packet.received_ns, .thread = threads[0]};
     struct decision first, second;
-    enum verdict verdict = ruleset_apply(ruleset, &packet, &context, &first);
-    context.thread = threads[1];
-    must(verdict == ruleset_apply(ruleset, &packet, &context, &second));
+    enum verdict verdict = decide(ruleset, packet, threads[0], &first);
+    must(verdict == decide(ruleset, packet, threads[1], &second));
     must(first.category == second.category && first.category < ruleset_category_count(ruleset));
     must((verdict == VERDICT_PASS) == (first.failed_count == 0));
     must(verdict != VERDICT_DEAD_LETTER || first.detail[0] != '\0');

@@ -18,6 +18,7 @@
  * interpreter) is its machine. */
 #pragma once
 
+#include "base/buf.h"
 #include "config/yaml.h"
 #include "vehicle/packet.h"
 #include "vehicle/rule/field.h"
@@ -40,6 +41,7 @@ struct rule_thread {
     unsigned char *block;      /* the state of the packet's vehicle, once looked up */
     void **machines;           /* by rule's index; NULL: no rule has one */
     struct ruleset *ruleset;
+    struct transform_scratch *changed; /* what transforms made; NULL: there are none */
     struct rule_notes notes;
 };
 
@@ -249,6 +251,8 @@ int rule_read_fields(const struct yaml_node *node, const char *what, struct rule
                      struct rule_fields *out, struct error *err);
 int rule_read_values(const struct yaml_node *node, const char *what, struct rule_arena *arena,
                      struct rule_values *out, struct error *err);
+/* The rows of a table in the reference. */
+void rule_print_settings(const struct rule_setting *settings, struct buf *out);
 /* "130 km/h" in m/s; without the unit only 0 is accepted. */
 int rule_read_number(const struct yaml_node *node, const char *what, enum rule_unit unit,
                      double *out, struct error *err);
