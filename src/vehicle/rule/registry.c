@@ -16,7 +16,9 @@
     KIND(max_speed_between_points) \
     KIND(frozen)                   \
     KIND(duplicate)                \
-    KIND(changed_only)
+    KIND(changed_only)             \
+    KIND(json_schema)              \
+    KIND(lua)
 
 #define KIND(name) extern const struct rule_kind rule_##name;
 KINDS

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every kind of rule at its boundaries: one row a case. */
+#include <unistd.h>
+
 #include "rules_support.h"
 
 struct row {
@@ -323,14 +325,74 @@ static void details_are_cut_between_characters(void **state)
     ruleset_unref(ruleset);
 }
 
-/* The examples of the reference are rulesets. */
+/* ---- json_schema ---- */
+
+static const char event[] = "{\"id\":\"1\",\"timestamp\":\"2026-05-20T12:00:00Z\",\"source\":"
+                            "\"WVWZZZ1JZXW000001\",\"type\":\"battery\",\"payload\":{\"soc\":%d}}";
+
+static void a_json_schema_decides_on_what_was_sent(void **state)
+{
+    (void)state;
+    const struct state_limits limits = {.vehicles = 10, .bytes = 1 << 20};
+    struct ruleset *ruleset;
+    struct rule_context context = {.thread = NULL};
+    assert_int_equal(ruleset_load_bytes(&ruleset, EXAMPLES_DIR "/test.yaml",
+                                        BYTES("rules: [{id: form, kind: json_schema, schema: "
+                                              "event.schema.json}]"),
+                                        NULL),
+                     0);
+    assert_int_equal(ruleset_thread_new(&context.thread, ruleset, &limits, NULL, NULL), 0);
+    for (int soc = 99; soc <= 101; soc++) {
+        char json[256];
+        snprintf(json, sizeof json, event, soc);
+        struct packet packet = packet_of(json);
+        struct decision decision;
+        context.received_ns = packet.received_ns;
+        enum verdict verdict = ruleset_apply(ruleset, &packet, &context, &decision);
+        assert_int_equal(verdict, soc > 100 ? VERDICT_DEAD_LETTER : VERDICT_PASS);
+        if (verdict == VERDICT_PASS)
+            continue;
+        assert_string_equal(decision.detail,
+                            "/payload/soc: 101 is not valid for \"maximum\": 100 (rule form)");
+        assert_int_equal(decision.reason, REASON_RULE_JSON_SCHEMA);
+    }
+    ruleset_thread_free(context.thread);
+    ruleset_unref(ruleset);
+}
+
+static void a_schema_with_a_mistake_is_refused_with_both_places(void **state)
+{
+    (void)state;
+    assert_contains(error_of("rules: [{id: a, kind: json_schema, schema: none.json}]"),
+                    "test.yaml:1:");
+    char folder[] = "/tmp/test-schema-XXXXXX", name[64], yaml[128];
+    assert_non_null(mkdtemp(folder));
+    snprintf(name, sizeof name, "%s/bad.json", folder);
+    FILE *file = fopen(name, "w");
+    assert_non_null(file);
+    fputs("{\"properties\":{\"a\":{\"minimun\":1}}}", file);
+    fclose(file);
+    snprintf(yaml, sizeof yaml, "rules: [{id: a, kind: json_schema, schema: %s}]", name);
+    assert_contains(error_of(yaml), "test.yaml:1:44: ");
+    assert_contains(error_of(yaml), "bad.json: /properties/a/minimun: unknown keyword; did you "
+                                    "mean \"minimum\"?");
+    unlink(name);
+    rmdir(folder);
+}
+
+/* The examples of the reference are rulesets; files that they name are in
+ * examples/. */
 static void examples_compile(void **state)
 {
     (void)state;
     for (size_t i = 0; rule_registry[i] != NULL; i++) {
         char yaml[512];
+        struct ruleset *ruleset;
+        struct error err;
         snprintf(yaml, sizeof yaml, "rules: [%s]", rule_registry[i]->example);
-        struct ruleset *ruleset = ruleset_of(yaml);
+        if (ruleset_load_bytes(&ruleset, EXAMPLES_DIR "/test.yaml", bytes_from_text(yaml), &err) !=
+            0)
+            fail_msg("%s: %s", yaml, err.text);
         assert_ptr_equal(ruleset_rule(ruleset, 0)->kind, rule_registry[i]);
         assert_ptr_equal(rule_kind_by_name(bytes_from_text(rule_registry[i]->name)),
                          rule_registry[i]);
@@ -353,6 +415,8 @@ int main(void)
         cmocka_unit_test(age_does_not_overflow),
         cmocka_unit_test(nan_is_in_no_range),
         cmocka_unit_test(details_are_cut_between_characters),
+        cmocka_unit_test(a_json_schema_decides_on_what_was_sent),
+        cmocka_unit_test(a_schema_with_a_mistake_is_refused_with_both_places),
         cmocka_unit_test(examples_compile),
     };
     return cmocka_run_group_tests(tests, make_scratch, free_scratch);
