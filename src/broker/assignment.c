@@ -123,3 +123,11 @@ unsigned assignment_sync(struct assignment *assignment)
     groups_unlock(&assignment->broker->groups);
     return what;
 }
+
+size_t assignment_owned(const struct assignment *assignment)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < assignment->count; i++)
+        count += assignment->cursors[i].is_owned ? 1 : 0;
+    return count;
+}

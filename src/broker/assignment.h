@@ -45,6 +45,9 @@ enum {
 /* At the begin of a fetch, when it has changed. A mask of the above. */
 unsigned assignment_sync(struct assignment *assignment);
 
+/* How many partitions are owned, as of the last sync. */
+size_t assignment_owned(const struct assignment *assignment);
+
 /* NULL when it isn't one of its topics. */
 static inline struct cursor *assignment_find(const struct assignment *assignment, int topic,
                                              int partition)

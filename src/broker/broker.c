@@ -38,7 +38,7 @@ void broker_deinit(struct broker *broker)
 static void set_lag(struct broker *broker, const struct position *position)
 {
     struct broker_offsets offsets;
-    if (broker->driver->offsets(broker, position->topic, position->partition, &offsets) != 0)
+    if (broker->driver->offsets(broker, position->topic, position->partition, &offsets, NULL) != 0)
         return;
     int64_t next = position_next(position);
     if (next < offsets.earliest)
@@ -54,6 +54,10 @@ static void set_lag(struct broker *broker, const struct position *position)
 static void refresh_lag(void *context)
 {
     struct broker *broker = context;
+    if (broker->driver->refresh_lag != NULL) {
+        broker->driver->refresh_lag(broker);
+        return;
+    }
     groups_lock(&broker->groups);
     int count = atomic_load(&broker->groups.count);
     for (int i = 0; i < count; i++)
@@ -172,11 +176,15 @@ int broker_offsets(struct broker *broker, int topic, int partition, struct broke
 {
     if (check_partition(broker, topic, partition, err) != 0)
         return -1;
-    return broker->driver->offsets(broker, topic, partition, out);
+    return broker->driver->offsets(broker, topic, partition, out, err);
 }
 
 int64_t broker_committed(struct broker *broker, const char *group, int topic, int partition)
 {
+    if (check_partition(broker, topic, partition, NULL) != 0)
+        return -1;
+    if (broker->driver->committed != NULL)
+        return broker->driver->committed(broker, group, topic, partition);
     groups_lock(&broker->groups);
     struct group *found = groups_find(&broker->groups, group);
     struct position *position = found == NULL ? NULL : group_find_position(found, topic, partition);
@@ -371,6 +379,8 @@ int consumer_open(struct consumer **out, struct broker *broker,
         return -1;
     (*out)->broker = broker;
     (*out)->has_group = options->group != NULL;
+    (*out)->on_revoke = options->on_revoke;
+    (*out)->context = options->context;
     return 0;
 }
 
@@ -382,6 +392,17 @@ int consumer_fetch(struct consumer *consumer, struct consumed_batch *out, size_t
     if (out->count > 0)
         metrics_add(METRIC_BROKER_FETCHED, 0, (int64_t)out->count);
     return result;
+}
+
+void consumer_idle(struct consumer *consumer)
+{
+    if (consumer->broker->driver->idle != NULL)
+        consumer->broker->driver->idle(consumer);
+}
+
+size_t consumer_owned(const struct consumer *consumer)
+{
+    return consumer->broker->driver->owned(consumer);
 }
 
 /* The outputs come first: hand over what this thread has gathered. */
@@ -421,6 +442,10 @@ int consumer_seek(struct consumer *consumer, int topic, int partition, int64_t o
 int64_t consumer_lag(struct consumer *consumer, int topic, int partition)
 {
     struct broker_offsets offsets;
+    if (check_partition(consumer->broker, topic, partition, NULL) != 0)
+        return 0;
+    if (consumer->broker->driver->lag != NULL)
+        return consumer->broker->driver->lag(consumer, topic, partition);
     int64_t next = consumer->broker->driver->next_offset(consumer, topic, partition);
     if (next < 0 || broker_offsets(consumer->broker, topic, partition, &offsets, NULL) != 0)
         return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Durable streams of records, whatever keeps them: the embedded journal, memory
- * (tests; the template), later Apache Kafka. Topic, partition, offset, consumer
+/* Durable streams of records, whatever keeps them: the embedded journal, Apache
+ * Kafka, memory (tests; the template). Topic, partition, offset, consumer
  * group and lag mean what they mean in Kafka.
  *
  * broker.c is the front: it dispatches through the table in driver.h and does
@@ -28,7 +28,7 @@ struct record {
 
 /* ---- the broker: one per process; any thread ---- */
 
-/* `name` is "journal" or "memory"; see broker/config.h for the settings. */
+/* See broker/config.h for the settings; they, and config->kafka, outlive it. */
 struct broker_config;
 int broker_open(struct broker **out, const struct broker_config *config, struct error *err);
 /* Producers and consumers are closed before. Flushes and checkpoints. */
@@ -40,7 +40,8 @@ void broker_on_failure(struct broker *broker, void (*fn)(void *context, const st
                        void *context);
 
 /* The topic's number, from 0; made with `partitions` (0 = the configured number)
- * when it isn't there. Names: [a-z0-9._-], 1-100 bytes; those that end in
+ * when it isn't there; over Kafka it must be there, or kafka.topic.create be set. Names:
+ * [a-z0-9._-], 1-100 bytes; those that end in
  * ".dead-letters" lie in the dead-letter log with its own quota. -1 on error. */
 int broker_topic(struct broker *broker, const char *name, int partitions, struct error *err);
 int broker_find_topic(struct broker *broker, const char *name); /* -1 when unknown */
@@ -142,6 +143,10 @@ struct consumer_options {
     /* From any thread, when records may have arrived after a fetch found none.
      * NULL: the owner waits in fetch. Must not block. */
     void (*wake)(void *context);
+    /* Optional; on the owner's thread, within a fetch: partitions are about to go
+     * to other members. What was fetched can still be settled and committed here;
+     * what is not is done again by those. Don't take longer than a few seconds. */
+    void (*on_revoke)(void *context);
     void *context;
 };
 
@@ -165,13 +170,22 @@ int consumer_open(struct consumer **out, struct broker *broker,
  * be tried again. */
 int consumer_fetch(struct consumer *consumer, struct consumed_batch *out, size_t max,
                    int64_t timeout_ns, struct error *err);
+/* Still there: for an owner that can't fetch for a while (a database that is
+ * away, outputs that are not durable yet). Call it at least once a second
+ * meanwhile, else a broker that others share may think that the owner hangs and
+ * give its partitions away. They may change hands here, too, without on_revoke. */
+void consumer_idle(struct consumer *consumer);
+/* Partitions that the consumer reads at present. */
+size_t consumer_owned(const struct consumer *consumer);
 /* The group is done with everything of that partition below `next_offset`. Never
  * moves a position back. -1 with ERROR_BUSY: the partition has gone to another
  * member, which goes on from the group's position; not a failure of this one.
- * Partitions change hands only in consumer_fetch: what was fetched before can
- * be committed until then.
- * Becomes durable in the background, never before the outputs that were
- * published before this call by the same thread were durable. */
+ * Partitions change hands only in consumer_fetch (and consumer_idle): what was
+ * fetched before can be committed until then.
+ * Becomes durable in the background, and when the consumer is closed. The journal
+ * does that never before the outputs that the same thread published before this
+ * call were durable; over Kafka nothing ties the two: commit what depends on
+ * outputs after their on_delivery. */
 int consumer_commit(struct consumer *consumer, int topic, int partition, int64_t next_offset,
                     struct error *err);
 /* Go on from an offset (broadcast consumers; snapshots). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/config.h"
 
-static const char *const kinds[] = {"journal", "memory", NULL};
+static const char *const kinds[] = {"journal", "memory", "kafka", NULL};
 static const char *const durabilities[] = {"fsync", "interval", "none", NULL};
 
 #define AT(field) offsetof(struct broker_config, field)
@@ -18,8 +18,9 @@ static const struct setting settings[] = {
      .offset = AT(kind),
      .default_text = "journal",
      .choices = kinds,
-     .help = "What keeps the records: the embedded journal, or memory (for trials; nothing "
-             "survives the process)."},
+     .help = "What keeps the records: the embedded journal, memory (for trials; nothing survives "
+             "the process), or kafka: Apache Kafka, which many processes share (its settings are "
+             "the module kafka)."},
     {.name = "data_dir",
      .type = SETTING_STRING,
      .offset = AT(data_dir),

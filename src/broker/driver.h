@@ -21,7 +21,11 @@ struct broker_driver {
     void (*close)(struct broker *broker);
     /* A topic prepared in topics->items[number]: make it durable. Lock held. */
     int (*add_topic)(struct broker *broker, int number, struct error *err);
-    int (*offsets)(struct broker *broker, int topic, int partition, struct broker_offsets *out);
+    int (*offsets)(struct broker *broker, int topic, int partition, struct broker_offsets *out,
+                   struct error *err);
+    /* Optional, for a back end whose groups are not broker->groups: */
+    int64_t (*committed)(struct broker *broker, const char *group, int topic, int partition);
+    void (*refresh_lag)(struct broker *broker);
 
     int (*producer_open)(struct producer **out, struct broker *broker, struct error *err);
     enum publish_result (*publish)(struct producer *producer, int topic, int partition,
@@ -36,12 +40,15 @@ struct broker_driver {
                          const struct consumer_options *options, struct error *err);
     int (*fetch)(struct consumer *consumer, struct consumed_batch *out, size_t max,
                  int64_t timeout_ns, struct error *err);
+    void (*idle)(struct consumer *consumer); /* optional */
     int (*commit)(struct consumer *consumer, int topic, int partition, int64_t next_offset,
                   struct error *err);
     int (*seek)(struct consumer *consumer, int topic, int partition, int64_t offset,
                 struct error *err);
     /* The next offset a fetch gives; -1 when the partition is not this consumer's. */
     int64_t (*next_offset)(struct consumer *consumer, int topic, int partition);
+    int64_t (*lag)(struct consumer *consumer, int topic, int partition); /* optional */
+    size_t (*owned)(const struct consumer *consumer);
     void (*consumer_close)(struct consumer *consumer);
 };
 
@@ -74,6 +81,8 @@ struct producer {
 struct consumer {
     struct broker *broker;
     bool has_group;
+    void (*on_revoke)(void *context);
+    void *context;
 };
 
 /* For the drivers: the front's part of a struct broker. */
@@ -120,3 +129,4 @@ void producer_tell_room(struct producer *producer);
 extern const struct broker_driver *const broker_drivers[]; /* by enum broker_kind */
 extern const struct broker_driver memory_driver;
 extern const struct broker_driver journal_driver;
+extern const struct broker_driver kafka_driver;

@@ -126,8 +126,9 @@ static int memory_add_topic(struct broker *broker, int number, struct error *err
 }
 
 static int memory_offsets(struct broker *broker, int topic, int partition,
-                          struct broker_offsets *out)
+                          struct broker_offsets *out, struct error *err)
 {
+    (void)err;
     struct memory *memory = as_memory(broker);
     pthread_mutex_lock(&memory->lock);
     struct memory_partition *p = &memory->partitions[topic][partition];
@@ -498,6 +499,8 @@ static void sync_assignment(struct memory *memory, struct memory_consumer *consu
 {
     if (!assignment_has_changed(&consumer->assignment))
         return;
+    if (consumer->base.on_revoke != NULL)
+        consumer->base.on_revoke(consumer->base.context);
     if ((assignment_sync(&consumer->assignment) & ASSIGNMENT_GAVE) == 0)
         return;
     pthread_mutex_lock(&memory->lock);
@@ -570,6 +573,12 @@ static int64_t memory_next_offset(struct consumer *base, int topic, int partitio
     return c == NULL || !c->is_owned ? -1 : c->next;
 }
 
+static size_t memory_owned(const struct consumer *base)
+{
+    const struct memory_consumer *consumer = (const struct memory_consumer *)(const void *)base;
+    return assignment_owned(&consumer->assignment);
+}
+
 static void memory_consumer_close(struct consumer *base)
 {
     struct memory_consumer *consumer = as_consumer(base);
@@ -603,5 +612,6 @@ const struct broker_driver memory_driver = {
     .commit = memory_commit,
     .seek = memory_seek,
     .next_offset = memory_next_offset,
+    .owned = memory_owned,
     .consumer_close = memory_consumer_close,
 };

@@ -4,4 +4,5 @@
 const struct broker_driver *const broker_drivers[] = {
     [BROKER_JOURNAL] = &journal_driver,
     [BROKER_MEMORY] = &memory_driver,
+    [BROKER_KAFKA] = &kafka_driver,
 };

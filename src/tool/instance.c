@@ -217,14 +217,14 @@ static int open_loop(struct instance *instance, struct error *err)
 
 static int open_broker(struct instance *instance, struct error *err)
 {
-    const struct broker_config *settings = settings_of(instance, &broker_module);
+    const struct broker_config settings = broker_settings(instance->options->config);
     bool is_without_source = (instance->options->roles & ROLE_GATEWAY) == 0;
-    if (settings->kind == BROKER_JOURNAL && is_without_source)
+    if (settings.kind == BROKER_JOURNAL && is_without_source)
         return error_set(err, ERROR_CONFIG,
                          "the embedded journal has one process: run all roles in it with "
                          "\"motorcade run\", or set broker.kind to a broker that several "
                          "processes share (kafka)");
-    if (broker_open(&instance->broker, settings, err) != 0)
+    if (broker_open(&instance->broker, &settings, err) != 0)
         return -1;
     broker_on_failure(instance->broker, on_broker_failure, instance);
     instance->statusz.broker = instance->broker;

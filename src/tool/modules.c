@@ -141,3 +141,11 @@ const struct config_module *const all_modules[] = {
     NULL,
 };
 /* clang-format on */
+
+struct broker_config broker_settings(const struct config *config)
+{
+    struct broker_config settings =
+        *(const struct broker_config *)config_get(config, &broker_module);
+    settings.kafka = config_get(config, &kafka_module);
+    return settings;
+}

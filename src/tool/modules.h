@@ -2,11 +2,15 @@
 /* Every module that has settings, and the two that belong to no role. */
 #pragma once
 
-#include "config/schema.h"
+#include "broker/config.h"
+#include "config/config.h"
 #include "observe/log.h"
 
 /* NULL-terminated; a new module is one line in modules.c. */
 extern const struct config_module *const all_modules[];
+
+/* The broker's settings with those of its kind. */
+struct broker_config broker_settings(const struct config *config);
 
 /* Module "log". */
 struct log_config {

@@ -10,6 +10,7 @@
 #include "simulate/arguments.h"
 #include "simulate/produce.h"
 #include "simulate/template.h"
+#include "tool/modules.h"
 #include "tool/options.h"
 #include "tool/output.h"
 
@@ -139,7 +140,8 @@ static int act(struct given *given, struct options *options, struct error *err)
         return print_messages(given, err);
     if (options_load(options, &config, err) != 0)
         return -1;
-    given->run.broker = config_get(config, &broker_module);
+    const struct broker_config broker = broker_settings(config);
+    given->run.broker = &broker;
     given->run.topics = config_get(config, &topics_module);
     int result = produce_run(&given->run, err);
     config_unref(config);

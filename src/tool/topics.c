@@ -12,6 +12,7 @@
 #include "broker/readonly.h"
 #include "simulate/arguments.h"
 #include "tool/lag.h"
+#include "tool/modules.h"
 #include "tool/options.h"
 #include "tool/output.h"
 #include "tool/topic_plan.h"
@@ -88,7 +89,9 @@ static int create(struct work *work, struct error *err)
         struct error cause = {0};
         if (!is_wanted(work, i))
             continue;
-        bool is_made = kafka_admin_create(&work->client, name, &cause) == 0;
+        bool is_made =
+            kafka_admin_create(&work->client, name,
+                               (int)work->broker_config->kafka->topic.partitions, &cause) == 0;
         if (!is_made && cause.kind != ERROR_BUSY) {
             *err = cause;
             return -1;
@@ -350,9 +353,7 @@ static int act_on_journal(struct work *work, const struct action *action, struct
 static int act(const struct action *action, const struct config *config, struct error *err)
 {
     struct work work = {.config = config};
-    struct broker_config broker_config =
-        *(const struct broker_config *)config_get(config, &broker_module);
-    broker_config.kafka = config_get(config, &kafka_module);
+    const struct broker_config broker_config = broker_settings(config);
     work.broker_config = &broker_config;
     buf_init(&work.out, 0);
     int result = broker_config.kind == BROKER_KAFKA ? act_on_kafka(&work, action, err)

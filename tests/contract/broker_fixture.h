@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "broker/broker.h"
 #include "broker/config.h"
+#include "broker/kafka/config.h"
 
 #define SECOND INT64_C(1000000000)
 #define DEADLINE (20 * SECOND)
@@ -32,6 +33,9 @@ enum { TAGS_MAX = 200000 };
 struct fixture {
     char dir[64];
     struct broker_config config;
+    struct kafka_config kafka;
+    const char *address;
+    char prefix[64];
     struct broker *broker;
     struct producer *producer;
     uint64_t tags[TAGS_MAX]; /* in order of delivery */
@@ -78,6 +82,35 @@ static void on_wake(void *context)
     atomic_fetch_add(&((struct fixture *)context)->wakes, 1);
 }
 
+/* A cluster that is there already: each case has topics and groups of its own. */
+static void configure_kafka(struct fixture *f)
+{
+    f->address = getenv("MOTORCADE_TEST_KAFKA");
+    snprintf(f->prefix, sizeof f->prefix, "test.%s.", f->dir + sizeof "/tmp/motorcade-broker");
+    f->kafka = (struct kafka_config){.brokers = {&f->address, 1},
+                                     .client_id = "motorcade-test",
+                                     .prefix = f->prefix,
+                                     .start_timeout_ns = DEADLINE,
+                                     .tls = {.ca = "", .cert = "", .key = "", .key_password = ""},
+                                     .sasl = {.username = "", .password = ""},
+                                     .topic = {.may_create = true,
+                                               .partitions = 3,
+                                               .replication = 1,
+                                               .min_insync_replicas = 1,
+                                               .retention_ns = INT64_MAX / 2,
+                                               .max_message_bytes = 1 << 20},
+                                     .producer = {.linger_ns = NS_PER_MS,
+                                                  .batch_records = 10000,
+                                                  .batch_bytes = 1 << 19,
+                                                  .timeout_ns = 5 * DEADLINE},
+                                     .consumer = {.group_instance_id = "",
+                                                  .session_timeout_ns = 10 * SECOND,
+                                                  .poll_interval_ns = 60 * SECOND,
+                                                  .queue_records = 100000,
+                                                  .queue_bytes = 64 << 20}};
+    f->config.kafka = &f->kafka;
+}
+
 static void open_broker(struct fixture *f)
 {
     struct error err = {0};
@@ -115,6 +148,8 @@ static int setup(void **state)
                                        .producer_queue_records = 2000,
                                        .producer_queue_bytes = 1 << 20,
                                        .record_bytes_max = 10000};
+    if (kind == BROKER_KAFKA)
+        configure_kafka(f);
     open_broker(f);
     f->producer = open_producer(f, false);
     *state = f;

@@ -396,6 +396,8 @@ static void sync_assignment(struct journal_consumer *consumer)
 {
     if (!assignment_has_changed(&consumer->assignment))
         return;
+    if (consumer->base.on_revoke != NULL)
+        consumer->base.on_revoke(consumer->base.context);
     unsigned what = assignment_sync(&consumer->assignment);
     if ((what & ASSIGNMENT_GAINED) != 0)
         start_walks(consumer);
@@ -519,4 +521,10 @@ int64_t journal_next_offset(struct consumer *base, int topic, int partition)
 {
     struct cursor *c = assignment_find(&as_consumer(base)->assignment, topic, partition);
     return c == NULL || !c->is_owned ? -1 : c->next;
+}
+
+size_t journal_owned(const struct consumer *base)
+{
+    const struct journal_consumer *consumer = (const struct journal_consumer *)(const void *)base;
+    return assignment_owned(&consumer->assignment);
 }

@@ -205,8 +205,9 @@ static int journal_add_topic(struct broker *broker, int number, struct error *er
 }
 
 static int journal_offsets(struct broker *broker, int topic, int partition,
-                           struct broker_offsets *out)
+                           struct broker_offsets *out, struct error *err)
 {
+    (void)err;
     struct journal *journal = as_journal(broker);
     out->end = atomic_load(&journal_partition(journal, topic, partition)->end);
     out->earliest =
@@ -234,5 +235,6 @@ const struct broker_driver journal_driver = {
     .commit = journal_commit,
     .seek = journal_seek,
     .next_offset = journal_next_offset,
+    .owned = journal_owned,
     .consumer_close = journal_consumer_close,
 };

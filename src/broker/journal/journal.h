@@ -147,6 +147,7 @@ int journal_commit(struct consumer *consumer, int topic, int partition, int64_t 
 int journal_seek(struct consumer *consumer, int topic, int partition, int64_t offset,
                  struct error *err);
 int64_t journal_next_offset(struct consumer *consumer, int topic, int partition);
+size_t journal_owned(const struct consumer *consumer);
 void journal_consumer_close(struct consumer *consumer);
 /* A follower's: segments and topics that came since. */
 void journal_refresh(struct journal *journal);

@@ -226,12 +226,12 @@ static int read_topic_result(struct kafka_client *client, const rd_kafka_topic_r
 }
 
 static rd_kafka_NewTopic_t *new_topic(const struct kafka_config *config, const char *topic,
-                                      struct error *err)
+                                      int partitions, struct error *err)
 {
     char full[KAFKA_NAME_MAX + 1], reason[256];
     kafka_full_name(config, topic, full);
     rd_kafka_NewTopic_t *new = rd_kafka_NewTopic_new(
-        full, (int)config->topic.partitions, (int)config->topic.replication, reason, sizeof reason);
+        full, partitions, (int)config->topic.replication, reason, sizeof reason);
     if (new == NULL) {
         error_set(err, ERROR_CONFIG, "topic %s: %s", topic, reason);
         return NULL;
@@ -243,10 +243,11 @@ static rd_kafka_NewTopic_t *new_topic(const struct kafka_config *config, const c
     return new;
 }
 
-int kafka_admin_create(struct kafka_client *client, const char *topic, struct error *err)
+int kafka_admin_create(struct kafka_client *client, const char *topic, int partitions,
+                       struct error *err)
 {
     struct question question;
-    rd_kafka_NewTopic_t *new = new_topic(client->config, topic, err);
+    rd_kafka_NewTopic_t *new = new_topic(client->config, topic, partitions, err);
     if (new == NULL)
         return -1;
     int result = question_begin(&question, client, RD_KAFKA_ADMIN_OP_CREATETOPICS, err);
@@ -266,7 +267,7 @@ int kafka_admin_create(struct kafka_client *client, const char *topic, struct er
     question_end(&question);
     if (result != 0)
         return -1;
-    return wait_until_ready(client, topic, (int)client->config->topic.partitions, err);
+    return wait_until_ready(client, topic, partitions, err);
 }
 
 int kafka_admin_grow(struct kafka_client *client, const char *topic, int partitions,

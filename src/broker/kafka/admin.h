@@ -14,8 +14,10 @@ int kafka_admin_describe(struct kafka_client *client, const char *topic,
 /* How many it has; 0: no such topic. */
 int kafka_admin_partitions(struct kafka_client *client, const char *topic, int *out,
                            struct error *err);
-/* As the settings say; can be used when it returns. ERROR_BUSY when it exists already. */
-int kafka_admin_create(struct kafka_client *client, const char *topic, struct error *err);
+/* As the settings say, but for the partitions; can be used when it returns.
+ * ERROR_BUSY when it exists already. */
+int kafka_admin_create(struct kafka_client *client, const char *topic, int partitions,
+                       struct error *err);
 /* To `partitions` in all. */
 int kafka_admin_grow(struct kafka_client *client, const char *topic, int partitions,
                      struct error *err);

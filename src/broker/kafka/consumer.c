@@ -1,0 +1,1007 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Consuming.
+ *
+ * librdkafka puts records of all kinds of partitions and its own events (who
+ * gets which partition, commits, errors) into one queue by default, and a batch
+ * call on that queue may return records of partitions that were taken away in
+ * the middle of it (before 2.1). Here the two are apart: records of all
+ * partitions are forwarded to the queue `records`, which holds nothing else and
+ * is read in batches, and the consumer's own queue is served before, on the same
+ * thread. Partitions therefore change hands only inside serve(). What is still
+ * in `records` from before carries an old version, which librdkafka drops when
+ * it is taken out; what slips through is dropped by its partition's cursor (not
+ * owned, or below the next offset: versions before 2.1.1 can deliver a record
+ * twice).
+ *
+ * On a revocation the owner settles and commits (on_revoke), the positions are
+ * sent and waited for, then the partitions are given up. When they are *lost*
+ * they have another owner already: nothing is committed.
+ *
+ * Positions are sent by one commit at a time; what is committed meanwhile goes
+ * with the next. A consumer without group is assigned all partitions by hand. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bell.h"
+#include "base/clock.h"
+#include "base/must.h"
+#include "broker/kafka/kafka.h"
+#include "observe/log.h"
+#include "observe/metrics.h"
+
+static const int64_t commit_timeout_ns = 5 * NS_PER_S;
+static const int64_t close_timeout_ns = 10 * NS_PER_S;
+static const int64_t join_timeout_ns = 5 * NS_PER_S;
+static const int64_t seek_timeout_ns = 100 * NS_PER_MS;
+
+struct cursor {
+    atomic_bool is_owned;
+    bool must_seek;            /* librdkafka has not taken `next` yet: what comes is old */
+    _Atomic int64_t next;      /* the next offset to give; -1: known with the first record */
+    _Atomic int64_t committed; /* by the owner; -1: not yet */
+    int64_t sent, acked;       /* of it, to the cluster; by the cluster */
+    int64_t start;             /* where there is no position: -1 = the earliest */
+    _Atomic int64_t end;       /* as it was asked for at the opening */
+};
+
+struct topic_cursors {
+    int topic;
+    int partitions;
+    char name[KAFKA_NAME_MAX + 1]; /* on the cluster */
+    struct cursor *cursors;        /* PARTITIONS_MAX: topics may grow */
+};
+
+struct kafka_consumer {
+    struct consumer base;
+    struct list node; /* in kafka->consumers */
+    struct kafka *kafka;
+    const struct kafka_config *config;
+    char group[GROUP_NAME_MAX + 1]; /* "": none */
+    struct kafka_client client;
+    rd_kafka_queue_t *records;
+    rd_kafka_queue_t *events;
+    struct topic_cursors *topics;
+    size_t topic_count;
+    struct bell bell;
+    void (*wake)(void *context);
+    void *context;
+    /* one batch */
+    rd_kafka_message_t **messages;
+    struct consumed *out;
+    size_t message_count, cap;
+    /* the last run's cursor */
+    const rd_kafka_topic_t *run_topic;
+    struct topic_cursors *run;
+    /* commits */
+    bool is_committing, has_commits;
+    uint64_t commit_records;
+    int64_t commit_at_ns; /* monotonic */
+    bool may_settle;      /* in a fetch, not in an idle or a close */
+    bool is_assigned;     /* told, or was told by, librdkafka what is read */
+    bool must_seek;       /* some cursor must */
+    struct error failure; /* found while serving: told by the fetch */
+};
+
+static struct kafka_consumer *as_consumer(const struct consumer *consumer)
+{
+    union {
+        const struct consumer *in;
+        struct kafka_consumer *out;
+    } cast = {.in = consumer};
+    return cast.out;
+}
+
+/* ---- cursors ---- */
+
+static struct topic_cursors *topic_by_name(struct kafka_consumer *consumer, const char *name)
+{
+    for (size_t i = 0; i < consumer->topic_count; i++)
+        if (strcmp(consumer->topics[i].name, name) == 0)
+            return &consumer->topics[i];
+    return NULL;
+}
+
+static struct cursor *find_cursor(const struct kafka_consumer *consumer, int topic, int partition)
+{
+    if (partition < 0 || partition >= PARTITIONS_MAX)
+        return NULL;
+    for (size_t i = 0; i < consumer->topic_count; i++)
+        if (consumer->topics[i].topic == topic)
+            return &consumer->topics[i].cursors[partition];
+    return NULL;
+}
+
+static struct cursor *cursor_of(struct kafka_consumer *consumer,
+                                const rd_kafka_topic_partition_t *partition)
+{
+    struct topic_cursors *topic = topic_by_name(consumer, partition->topic);
+    return topic == NULL || partition->partition >= PARTITIONS_MAX
+               ? NULL
+               : &topic->cursors[partition->partition];
+}
+
+static int make_cursors(struct kafka_consumer *consumer, const struct consumer_options *options,
+                        struct error *err)
+{
+    consumer->topics = calloc(options->topic_count, sizeof *consumer->topics);
+    if (consumer->topics == NULL)
+        return error_set(err, ERROR_MEMORY, "no memory for a consumer");
+    for (size_t i = 0; i < options->topic_count; i++) {
+        if (find_cursor(consumer, options->topics[i], 0) != NULL)
+            continue;
+        struct topic_cursors *topic = &consumer->topics[consumer->topic_count];
+        const struct topic *found = topics_get(&consumer->kafka->base.topics, options->topics[i]);
+        topic->topic = options->topics[i];
+        topic->partitions = found->partitions;
+        kafka_full_name(consumer->config, found->name, topic->name);
+        topic->cursors = calloc(PARTITIONS_MAX, sizeof *topic->cursors);
+        if (topic->cursors == NULL)
+            return error_set(err, ERROR_MEMORY, "no memory for a consumer");
+        consumer->topic_count++;
+        for (int p = 0; p < PARTITIONS_MAX; p++) {
+            struct cursor *cursor = &topic->cursors[p];
+            cursor->next = cursor->committed = cursor->sent = cursor->acked = -1;
+            cursor->start = cursor->end = -1;
+        }
+    }
+    return 0;
+}
+
+static rd_kafka_topic_partition_list_t *all_partitions(const struct kafka_consumer *consumer)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    for (size_t i = 0; i < consumer->topic_count; i++)
+        rd_kafka_topic_partition_list_add_range(list, consumer->topics[i].name, 0,
+                                                consumer->topics[i].partitions - 1);
+    return list;
+}
+
+/* ---- positions to the cluster ---- */
+
+/* Those beyond what the cluster has said «yes» to. NULL: none. */
+static rd_kafka_topic_partition_list_t *unsent(struct kafka_consumer *consumer, bool is_last)
+{
+    rd_kafka_topic_partition_list_t *list = NULL;
+    for (size_t i = 0; i < consumer->topic_count; i++)
+        for (int p = 0; p < PARTITIONS_MAX; p++) {
+            struct cursor *cursor = &consumer->topics[i].cursors[p];
+            int64_t known = is_last ? cursor->acked : cursor->sent;
+            if (!cursor->is_owned || cursor->committed <= known)
+                continue;
+            if (list == NULL)
+                list = rd_kafka_topic_partition_list_new(16);
+            rd_kafka_topic_partition_list_add(list, consumer->topics[i].name, p)->offset =
+                cursor->committed;
+            cursor->sent = cursor->committed;
+        }
+    return list;
+}
+
+static bool goes_on_by_itself(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS ||
+           code == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID || code == RD_KAFKA_RESP_ERR__NO_OFFSET ||
+           code == RD_KAFKA_RESP_ERR__STATE || code == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST;
+}
+
+static void take_commit(struct kafka_consumer *consumer, rd_kafka_resp_err_t code,
+                        const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; list != NULL && i < list->cnt; i++) {
+        struct cursor *cursor = cursor_of(consumer, &list->elems[i]);
+        rd_kafka_resp_err_t own = code != RD_KAFKA_RESP_ERR_NO_ERROR ? code : list->elems[i].err;
+        if (cursor == NULL)
+            continue;
+        if (own == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[i].offset > cursor->acked)
+            cursor->acked = list->elems[i].offset;
+        else if (own != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            cursor->sent = cursor->acked; /* goes again with the next */
+            consumer->has_commits = true;
+            code = own;
+        }
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && !goes_on_by_itself(code)) {
+        struct error err;
+        kafka_fail(consumer->config, code, rd_kafka_err2str(code), &err);
+        log_error("kafka", "positions can't be committed yet", &err);
+    }
+}
+
+static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                      rd_kafka_topic_partition_list_t *list, void *context)
+{
+    (void)rk;
+    struct kafka_consumer *consumer = context;
+    consumer->is_committing = false;
+    take_commit(consumer, code, list);
+}
+
+static bool is_commit_due(const struct kafka_consumer *consumer)
+{
+    switch ((enum kafka_commit)consumer->config->consumer.commit) {
+    case KAFKA_COMMIT_BATCH:
+        return true;
+    case KAFKA_COMMIT_INTERVAL:
+        return clock_monotonic_ns() >= consumer->commit_at_ns;
+    case KAFKA_COMMIT_COUNT:
+        return consumer->commit_records >= (uint64_t)consumer->config->consumer.commit_records;
+    }
+    return true;
+}
+
+static void send_commits(struct kafka_consumer *consumer)
+{
+    if (!consumer->has_commits || consumer->is_committing || !is_commit_due(consumer))
+        return;
+    consumer->has_commits = false;
+    rd_kafka_topic_partition_list_t *list = unsent(consumer, false);
+    if (list == NULL)
+        return;
+    consumer->commit_records = 0;
+    consumer->commit_at_ns = clock_monotonic_ns() + consumer->config->consumer.commit_interval_ns;
+    rd_kafka_resp_err_t code = rd_kafka_commit(consumer->client.rk, list, 1);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        consumer->is_committing = true;
+    else
+        take_commit(consumer, code, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Before partitions are given up: all positions, waited for. */
+static void finish_commits(struct kafka_consumer *consumer)
+{
+    rd_kafka_topic_partition_list_t *list = unsent(consumer, true);
+    if (list == NULL)
+        return;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->client.rk);
+    rd_kafka_resp_err_t code = rd_kafka_commit_queue(consumer->client.rk, list, queue, NULL, NULL);
+    rd_kafka_event_t *event = NULL;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        event = rd_kafka_queue_poll(queue, (int)(commit_timeout_ns / NS_PER_MS));
+        code = event == NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event);
+    }
+    take_commit(consumer, code, event != NULL ? rd_kafka_event_topic_partition_list(event) : list);
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* ---- partitions come and go ---- */
+
+static void forward(struct kafka_consumer *consumer, const rd_kafka_topic_partition_t *partition)
+{
+    rd_kafka_queue_t *queue =
+        rd_kafka_queue_get_partition(consumer->client.rk, partition->topic, partition->partition);
+    if (queue == NULL)
+        return;
+    rd_kafka_queue_forward(queue, consumer->records);
+    rd_kafka_queue_destroy(queue);
+}
+
+/* `list` has the positions, or errors; its offsets become where to begin. */
+static void take_partitions(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        rd_kafka_topic_partition_t *partition = &list->elems[i];
+        struct cursor *cursor = cursor_of(consumer, partition);
+        if (cursor == NULL)
+            continue;
+        int64_t committed = partition->offset >= 0 ? partition->offset : -1;
+        cursor->committed = cursor->sent = cursor->acked = committed;
+        cursor->next = committed >= 0 ? committed : cursor->start;
+        cursor->must_seek = false;
+        partition->offset = cursor->next >= 0 ? cursor->next : RD_KAFKA_OFFSET_INVALID;
+        cursor->is_owned = true;
+        forward(consumer, partition);
+    }
+}
+
+static void drop_partitions(struct kafka_consumer *consumer,
+                            const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        struct cursor *cursor = cursor_of(consumer, &list->elems[i]);
+        if (cursor != NULL)
+            cursor->is_owned = false;
+    }
+}
+
+static void check_assignment(struct kafka_consumer *consumer, rd_kafka_error_t *error)
+{
+    if (error == NULL)
+        return;
+    kafka_fail(consumer->config, rd_kafka_error_code(error), rd_kafka_error_string(error),
+               &consumer->failure);
+    rd_kafka_error_destroy(error);
+}
+
+static bool is_cooperative(const struct kafka_consumer *consumer)
+{
+    return strcmp(rd_kafka_rebalance_protocol(consumer->client.rk), "COOPERATIVE") == 0;
+}
+
+/* Where the group stands is asked for here, so that the cursors know it; when
+ * that fails librdkafka finds it out by itself. */
+static void assign(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
+{
+    if (list->cnt > 0)
+        rd_kafka_committed(consumer->client.rk, list, kafka_client_timeout_ms(&consumer->client));
+    consumer->is_assigned = true;
+    take_partitions(consumer, list);
+    if (is_cooperative(consumer))
+        check_assignment(consumer, rd_kafka_incremental_assign(consumer->client.rk, list));
+    else
+        rd_kafka_assign(consumer->client.rk, list);
+    log_event(LOG_INFO, "kafka", "partitions assigned", LOG_T("group", consumer->group),
+              LOG_I("partitions", list->cnt), LOG_I("owned", kafka_owned(&consumer->base)));
+}
+
+static void revoke(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
+{
+    bool is_lost = rd_kafka_assignment_lost(consumer->client.rk) != 0;
+    if (!is_lost) {
+        if (consumer->may_settle && consumer->base.on_revoke != NULL)
+            consumer->base.on_revoke(consumer->base.context);
+        finish_commits(consumer);
+    }
+    drop_partitions(consumer, list);
+    if (is_cooperative(consumer))
+        check_assignment(consumer, rd_kafka_incremental_unassign(consumer->client.rk, list));
+    else
+        rd_kafka_assign(consumer->client.rk, NULL);
+    log_event(is_lost ? LOG_WARN : LOG_INFO, "kafka",
+              is_lost ? "partitions lost to other members" : "partitions given up",
+              LOG_T("group", consumer->group), LOG_I("partitions", list->cnt),
+              LOG_I("owned", kafka_owned(&consumer->base)));
+}
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *context)
+{
+    struct kafka_consumer *consumer = context;
+    metrics_add(METRIC_KAFKA_REBALANCES, 0, 1);
+    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        assign(consumer, list);
+    } else if (code == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
+        revoke(consumer, list);
+    } else {
+        kafka_fail(consumer->config, code, rd_kafka_err2str(code), &consumer->failure);
+        rd_kafka_assign(rk, NULL);
+    }
+}
+
+/* ---- errors ---- */
+
+/* Is it for the owner, or does librdkafka go on by itself? */
+static bool ends_the_run(rd_kafka_resp_err_t code)
+{
+    switch ((int)code) {
+    case RD_KAFKA_RESP_ERR__FATAL:
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void take_error(struct kafka_consumer *consumer, rd_kafka_resp_err_t code,
+                       const char *reason)
+{
+    if (ends_the_run(code) &&
+        (consumer->group[0] != '\0' || code != RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)) {
+        kafka_fail(consumer->config, code, reason, &consumer->failure);
+        return;
+    }
+    kafka_client_hear(&consumer->client, code, reason);
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *context)
+{
+    char fatal[256];
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        code = rd_kafka_fatal_error(rk, fatal, sizeof fatal);
+        struct kafka_consumer *consumer = context;
+        kafka_fail(consumer->config, code, fatal, &consumer->failure);
+        return;
+    }
+    take_error(context, code, reason);
+}
+
+/* ---- opening ---- */
+
+/* librdkafka's threads call it, with a lock of the queue held. */
+static void on_event(rd_kafka_t *rk, void *context)
+{
+    (void)rk;
+    struct kafka_consumer *consumer = context;
+    bell_ring(&consumer->bell);
+    if (consumer->wake != NULL)
+        consumer->wake(consumer->context);
+}
+
+static int connect_client(struct kafka_consumer *consumer, struct error *err)
+{
+    const struct kafka_config *config = consumer->config;
+    char group[KAFKA_NAME_MAX + 1], session[32], poll[32], records[32], kilobytes[32];
+    kafka_full_name(config, consumer->group[0] != '\0' ? consumer->group : "broadcast", group);
+    snprintf(session, sizeof session, "%" PRId64, config->consumer.session_timeout_ns / NS_PER_MS);
+    snprintf(poll, sizeof poll, "%" PRId64, config->consumer.poll_interval_ns / NS_PER_MS);
+    snprintf(records, sizeof records, "%" PRId64, config->consumer.queue_records);
+    snprintf(kilobytes, sizeof kilobytes, "%" PRId64, config->consumer.queue_bytes / 1024);
+    const struct kafka_property own[] = {
+        {"group.id", group},
+        {"partition.assignment.strategy", kafka_strategies[config->consumer.strategy]},
+        {"session.timeout.ms", session},
+        {"max.poll.interval.ms", poll},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", "earliest"},
+        {"queued.min.messages", records},
+        {"queued.max.messages.kbytes", kilobytes},
+        {"statistics.interval.ms", "1000"},
+        {NULL, NULL},
+    };
+    rd_kafka_conf_t *conf;
+    if (kafka_conf_new(&conf, config, own, err) != 0)
+        return -1;
+    rd_kafka_conf_set_opaque(conf, consumer);
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    if (kafka_client_open(&consumer->client, RD_KAFKA_CONSUMER, conf, config, err) != 0)
+        return -1;
+    rd_kafka_poll_set_consumer(consumer->client.rk);
+    consumer->records = rd_kafka_queue_new(consumer->client.rk);
+    consumer->events = rd_kafka_queue_get_consumer(consumer->client.rk);
+    rd_kafka_queue_cb_event_enable(consumer->records, on_event, consumer);
+    rd_kafka_queue_cb_event_enable(consumer->events, on_event, consumer);
+    return 0;
+}
+
+/* Offsets for the starts that are not the earliest, and the ends. */
+static int64_t wanted_time(const struct consumer_options *options)
+{
+    switch (options->start) {
+    case CONSUMER_FROM_LATEST:
+        return RD_KAFKA_OFFSET_END;
+    case CONSUMER_FROM_TIME:
+        return options->start_value / NS_PER_MS;
+    case CONSUMER_FROM_COMMITTED:
+    case CONSUMER_FROM_EARLIEST:
+    case CONSUMER_FROM_OFFSET:
+        break;
+    }
+    return RD_KAFKA_OFFSET_BEGINNING;
+}
+
+static int resolve_starts(struct kafka_consumer *consumer, const struct consumer_options *options,
+                          struct error *err)
+{
+    rd_kafka_topic_partition_list_t *starts = all_partitions(consumer);
+    rd_kafka_topic_partition_list_t *ends = rd_kafka_topic_partition_list_copy(starts);
+    for (int i = 0; i < starts->cnt; i++) {
+        starts->elems[i].offset = wanted_time(options);
+        ends->elems[i].offset = RD_KAFKA_OFFSET_END;
+    }
+    int result = kafka_ask_times(consumer->kafka, starts, err);
+    if (result == 0)
+        result = kafka_ask_times(consumer->kafka, ends, err);
+    for (int i = 0; result == 0 && i < starts->cnt; i++) {
+        struct cursor *cursor = cursor_of(consumer, &starts->elems[i]);
+        cursor->start =
+            options->start == CONSUMER_FROM_OFFSET ? options->start_value : starts->elems[i].offset;
+        cursor->end = ends->elems[i].offset;
+    }
+    rd_kafka_topic_partition_list_destroy(starts);
+    rd_kafka_topic_partition_list_destroy(ends);
+    return result;
+}
+
+/* The begin is the group's: written down where it has no position yet, before
+ * anybody joins. Where others are members already it is not taken: then it
+ * holds for this consumer. */
+static int begin_group(struct kafka_consumer *consumer, struct error *err)
+{
+    rd_kafka_topic_partition_list_t *list = all_partitions(consumer);
+    int timeout_ms = kafka_client_timeout_ms(&consumer->client);
+    rd_kafka_resp_err_t code = rd_kafka_committed(consumer->client.rk, list, timeout_ms);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        for (int i = list->cnt; i-- > 0;) {
+            const struct cursor *cursor = cursor_of(consumer, &list->elems[i]);
+            if (list->elems[i].offset >= 0)
+                rd_kafka_topic_partition_list_del_by_idx(list, i);
+            else
+                list->elems[i].offset = cursor->start;
+        }
+        if (list->cnt > 0)
+            rd_kafka_commit(consumer->client.rk, list, 0);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? 0
+               : kafka_client_fail(&consumer->client, code, err, "group \"%s\"", consumer->group);
+}
+
+static int subscribe(struct kafka_consumer *consumer, struct error *err)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)consumer->topic_count);
+    for (size_t i = 0; i < consumer->topic_count; i++)
+        rd_kafka_topic_partition_list_add(list, consumer->topics[i].name, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(consumer->client.rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? 0
+               : kafka_client_fail(&consumer->client, code, err, "group \"%s\"", consumer->group);
+}
+
+static int begin(struct kafka_consumer *consumer, const struct consumer_options *options,
+                 struct error *err)
+{
+    if (options->group == NULL) {
+        if (resolve_starts(consumer, options, err) != 0)
+            return -1;
+        for (size_t i = 0; i < consumer->topic_count; i++)
+            for (int p = 0; p < consumer->topics[i].partitions; p++) {
+                struct cursor *cursor = &consumer->topics[i].cursors[p];
+                cursor->next = cursor->start;
+                cursor->is_owned = true;
+            }
+        return 0;
+    }
+    bool has_begin =
+        options->start != CONSUMER_FROM_COMMITTED && options->start != CONSUMER_FROM_EARLIEST;
+    if (has_begin &&
+        (resolve_starts(consumer, options, err) != 0 || begin_group(consumer, err) != 0))
+        return -1;
+    return subscribe(consumer, err);
+}
+
+static void deallocate(struct kafka_consumer *consumer)
+{
+    if (consumer->records != NULL) {
+        rd_kafka_queue_cb_event_enable(consumer->records, NULL, NULL);
+        rd_kafka_queue_destroy(consumer->records);
+    }
+    if (consumer->events != NULL) {
+        rd_kafka_queue_cb_event_enable(consumer->events, NULL, NULL);
+        rd_kafka_queue_destroy(consumer->events);
+    }
+    kafka_client_close(&consumer->client);
+    for (size_t i = 0; i < consumer->topic_count; i++)
+        free(consumer->topics[i].cursors);
+    free(consumer->topics);
+    free(consumer->messages);
+    free(consumer->out);
+    bell_deinit(&consumer->bell);
+    free(consumer);
+}
+
+int kafka_consumer_open(struct consumer **out, struct broker *broker,
+                        const struct consumer_options *options, struct error *err)
+{
+    size_t group_len = options->group != NULL ? strlen(options->group) : 0;
+    if (options->group != NULL && (group_len == 0 || group_len > GROUP_NAME_MAX))
+        return error_set(err, ERROR_CONFIG, "group name of %zu bytes: 1 to %d are allowed",
+                         group_len, GROUP_NAME_MAX);
+    struct kafka_consumer *consumer = calloc(1, sizeof *consumer);
+    if (consumer == NULL)
+        return error_set(err, ERROR_MEMORY, "no memory for a consumer");
+    consumer->kafka = as_kafka(broker);
+    consumer->config = consumer->kafka->config;
+    memcpy(consumer->group, options->group != NULL ? options->group : "", group_len + 1);
+    consumer->wake = options->wake;
+    consumer->context = options->context;
+    bell_init(&consumer->bell);
+    if (make_cursors(consumer, options, err) != 0 || connect_client(consumer, err) != 0 ||
+        begin(consumer, options, err) != 0) {
+        deallocate(consumer);
+        return -1;
+    }
+    pthread_mutex_lock(&consumer->kafka->consumers_lock);
+    list_append(&consumer->kafka->consumers, &consumer->node);
+    pthread_mutex_unlock(&consumer->kafka->consumers_lock);
+    *out = &consumer->base;
+    return 0;
+}
+
+/* ---- fetching ---- */
+
+/* Events of the consumer itself: no records come this way. */
+static int serve(struct kafka_consumer *consumer, struct error *err)
+{
+    rd_kafka_message_t *message;
+    while ((message = rd_kafka_consumer_poll(consumer->client.rk, 0)) != NULL) {
+        take_error(consumer, message->err, rd_kafka_message_errstr(message));
+        rd_kafka_message_destroy(message);
+    }
+    send_commits(consumer);
+    if (consumer->failure.kind == ERROR_NONE)
+        return 0;
+    if (err != NULL)
+        *err = consumer->failure;
+    consumer->failure = (struct error){0};
+    return -1;
+}
+
+/* Broadcast: tell librdkafka where to begin. Only once: a second assignment of
+ * the same partitions would undo their forwarding at a moment of its own. */
+static void assign_all(struct kafka_consumer *consumer)
+{
+    consumer->is_assigned = true;
+    rd_kafka_topic_partition_list_t *list = all_partitions(consumer);
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = cursor_of(consumer, &list->elems[i])->next;
+        forward(consumer, &list->elems[i]);
+    }
+    rd_kafka_resp_err_t code = rd_kafka_assign(consumer->client.rk, list);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        kafka_fail(consumer->config, code, rd_kafka_err2str(code), &consumer->failure);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* A partition that is just being started can't seek yet: it stays marked. */
+static void try_seek(struct kafka_consumer *consumer)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
+    for (size_t i = 0; i < consumer->topic_count; i++)
+        for (int p = 0; p < PARTITIONS_MAX; p++) {
+            const struct cursor *cursor = &consumer->topics[i].cursors[p];
+            if (cursor->is_owned && cursor->must_seek)
+                rd_kafka_topic_partition_list_add(list, consumer->topics[i].name, p)->offset =
+                    cursor->next;
+        }
+    rd_kafka_error_t *error =
+        rd_kafka_seek_partitions(consumer->client.rk, list, (int)(seek_timeout_ns / NS_PER_MS));
+    consumer->must_seek = false;
+    for (int i = 0; i < list->cnt; i++) {
+        bool is_done = error == NULL && list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
+        cursor_of(consumer, &list->elems[i])->must_seek = !is_done;
+        consumer->must_seek = consumer->must_seek || !is_done;
+    }
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static int reserve(struct kafka_consumer *consumer, size_t max, struct error *err)
+{
+    if (consumer->cap >= max)
+        return 0;
+    rd_kafka_message_t **messages = realloc(consumer->messages, max * sizeof(rd_kafka_message_t *));
+    if (messages != NULL)
+        consumer->messages = messages;
+    struct consumed *out = realloc(consumer->out, max * sizeof *out);
+    if (out != NULL)
+        consumer->out = out;
+    if (messages == NULL || out == NULL)
+        return error_set(err, ERROR_MEMORY, "no memory for %zu records", max);
+    consumer->cap = max;
+    return 0;
+}
+
+static void release(struct kafka_consumer *consumer)
+{
+    for (size_t i = 0; i < consumer->message_count; i++)
+        rd_kafka_message_destroy(consumer->messages[i]);
+    consumer->message_count = 0;
+}
+
+static struct topic_cursors *topic_of(struct kafka_consumer *consumer,
+                                      const rd_kafka_message_t *message)
+{
+    if (message->rkt != consumer->run_topic) {
+        consumer->run_topic = message->rkt;
+        consumer->run = topic_by_name(consumer, rd_kafka_topic_name(message->rkt));
+    }
+    return consumer->run;
+}
+
+static void read_headers(const rd_kafka_message_t *message, struct record *record)
+{
+    rd_kafka_headers_t *headers;
+    const char *name;
+    const void *value;
+    size_t len;
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    for (size_t i = 0;
+         rd_kafka_header_get_all(headers, i, &name, &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++) {
+        if (strcmp(name, "mc") == 0)
+            record->mc = bytes_of(value, len);
+        else if (strcmp(name, "traceparent") == 0)
+            record->traceparent = bytes_of(value, len);
+    }
+}
+
+static void fill(struct consumed *out, const rd_kafka_message_t *message, int topic)
+{
+    rd_kafka_timestamp_type_t type;
+    int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
+    *out = (struct consumed){
+        .record = {.key = bytes_of(message->key, message->key_len),
+                   .value = bytes_of(message->payload, message->len),
+                   .timestamp_ns = timestamp_ms < 0 ? 0 : timestamp_ms * NS_PER_MS},
+        .topic = topic,
+        .partition = message->partition,
+        .offset = message->offset,
+    };
+    read_headers(message, &out->record);
+}
+
+/* False: not for the owner. */
+static bool take_message(struct kafka_consumer *consumer, const rd_kafka_message_t *message,
+                         struct consumed *out)
+{
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        take_error(consumer, message->err, rd_kafka_message_errstr(message));
+        return false;
+    }
+    struct topic_cursors *topic = topic_of(consumer, message);
+    if (topic == NULL || message->partition >= PARTITIONS_MAX)
+        return false;
+    struct cursor *cursor = &topic->cursors[message->partition];
+    if (!atomic_load_explicit(&cursor->is_owned, memory_order_relaxed) || cursor->must_seek ||
+        message->offset < atomic_load_explicit(&cursor->next, memory_order_relaxed))
+        return false;
+    atomic_store_explicit(&cursor->next, message->offset + 1, memory_order_relaxed);
+    fill(out, message, topic->topic);
+    return true;
+}
+
+static size_t gather(struct kafka_consumer *consumer, size_t max)
+{
+    ssize_t got = rd_kafka_consume_batch_queue(consumer->records, 0, consumer->messages, max);
+    size_t count = 0;
+    for (ssize_t i = 0; i < got; i++) {
+        rd_kafka_message_t *message = consumer->messages[i];
+        if (take_message(consumer, message, &consumer->out[count]))
+            consumer->messages[count++] = message;
+        else
+            rd_kafka_message_destroy(message);
+    }
+    consumer->message_count = count;
+    return count;
+}
+
+int kafka_fetch(struct consumer *base, struct consumed_batch *out, size_t max, int64_t timeout_ns,
+                struct error *err)
+{
+    struct kafka_consumer *consumer = as_consumer(base);
+    int64_t deadline_ns = clock_monotonic_ns() + timeout_ns;
+    release(consumer);
+    if (reserve(consumer, max, err) != 0)
+        return -1;
+    if (consumer->group[0] == '\0' && !consumer->is_assigned)
+        assign_all(consumer);
+    if (consumer->must_seek)
+        try_seek(consumer);
+    for (;;) {
+        consumer->may_settle = true;
+        int result = serve(consumer, err);
+        consumer->may_settle = false;
+        if (result != 0)
+            return -1;
+        size_t count = gather(consumer, max);
+        int64_t left_ns = deadline_ns - clock_monotonic_ns();
+        if (count > 0 || left_ns <= 0)
+            break;
+        if (consumer->must_seek && left_ns > seek_timeout_ns)
+            left_ns = seek_timeout_ns;
+        bell_wait(&consumer->bell, left_ns);
+        if (consumer->must_seek)
+            try_seek(consumer);
+    }
+    *out = (struct consumed_batch){consumer->out, consumer->message_count};
+    return 0;
+}
+
+void kafka_idle(struct consumer *base)
+{
+    struct kafka_consumer *consumer = as_consumer(base);
+    struct error err;
+    if (consumer->may_settle) /* within on_revoke */
+        return;
+    if (serve(consumer, &err) != 0)
+        consumer->failure = err; /* for the next fetch */
+}
+
+/* ---- positions ---- */
+
+int kafka_commit(struct consumer *base, int topic, int partition, int64_t next_offset,
+                 struct error *err)
+{
+    struct kafka_consumer *consumer = as_consumer(base);
+    struct cursor *cursor = find_cursor(consumer, topic, partition);
+    if (cursor == NULL)
+        return error_set(err, ERROR_NOT_FOUND, "group \"%s\" does not read topic %d partition %d",
+                         consumer->group, topic, partition);
+    if (!cursor->is_owned) {
+        error_set(err, ERROR_BUSY, "group \"%s\": topic %d partition %d has gone to another member",
+                  consumer->group, topic, partition);
+        if (err != NULL)
+            err->is_transient = true;
+        return -1;
+    }
+    if (next_offset > cursor->committed) {
+        if (cursor->committed >= 0)
+            consumer->commit_records += (uint64_t)(next_offset - cursor->committed);
+        cursor->committed = next_offset;
+        consumer->has_commits = true;
+    }
+    return 0;
+}
+
+int kafka_seek(struct consumer *base, int topic, int partition, int64_t offset, struct error *err)
+{
+    struct kafka_consumer *consumer = as_consumer(base);
+    struct cursor *cursor = find_cursor(consumer, topic, partition);
+    if (cursor == NULL || !cursor->is_owned)
+        return error_set(err, ERROR_NOT_FOUND, "topic %d partition %d is not this consumer's",
+                         topic, partition);
+    cursor->next = offset;
+    cursor->must_seek = consumer->is_assigned;
+    consumer->must_seek = consumer->must_seek || cursor->must_seek;
+    return 0;
+}
+
+int64_t kafka_next_offset(struct consumer *base, int topic, int partition)
+{
+    const struct cursor *cursor = find_cursor(as_consumer(base), topic, partition);
+    return cursor == NULL || !cursor->is_owned ? -1 : cursor->next;
+}
+
+size_t kafka_owned(const struct consumer *base)
+{
+    const struct kafka_consumer *consumer = as_consumer(base);
+    size_t count = 0;
+    for (size_t i = 0; i < consumer->topic_count; i++)
+        for (int p = 0; p < PARTITIONS_MAX; p++)
+            count += consumer->topics[i].cursors[p].is_owned ? 1 : 0;
+    return count;
+}
+
+/* The end as the last fetch told it: no question to the cluster. */
+static int64_t known_end(struct kafka_consumer *consumer, const struct topic_cursors *topic,
+                         int partition)
+{
+    int64_t low = -1;
+    int64_t high = -1;
+    int64_t end = topic->cursors[partition].end;
+    if (rd_kafka_get_watermark_offsets(consumer->client.rk, topic->name, partition, &low, &high) ==
+            RD_KAFKA_RESP_ERR_NO_ERROR &&
+        high > end)
+        end = high;
+    return end;
+}
+
+static int64_t lag_behind(int64_t next, int64_t end)
+{
+    return next >= 0 && end > next ? end - next : 0;
+}
+
+int64_t kafka_lag(struct consumer *base, int topic, int partition)
+{
+    struct kafka_consumer *consumer = as_consumer(base);
+    for (size_t i = 0; i < consumer->topic_count; i++) {
+        const struct topic_cursors *found = &consumer->topics[i];
+        if (found->topic == topic && found->cursors[partition].is_owned)
+            return lag_behind(found->cursors[partition].next,
+                              known_end(consumer, found, partition));
+    }
+    return 0;
+}
+
+/* ---- for other threads ---- */
+
+int64_t kafka_committed_here(struct kafka *kafka, const char *group, int topic, int partition)
+{
+    int64_t committed = -1;
+    pthread_mutex_lock(&kafka->consumers_lock);
+    for (struct list *node = kafka->consumers.next; node != &kafka->consumers; node = node->next) {
+        struct kafka_consumer *consumer = list_item(node, struct kafka_consumer, node);
+        const struct cursor *cursor = find_cursor(consumer, topic, partition);
+        if (strcmp(consumer->group, group) == 0 && cursor != NULL && cursor->is_owned &&
+            cursor->committed > committed)
+            committed = cursor->committed;
+    }
+    pthread_mutex_unlock(&kafka->consumers_lock);
+    return committed;
+}
+
+static void set_lag(struct kafka_consumer *consumer, const struct topic_cursors *topic,
+                    int partition)
+{
+    const struct cursor *cursor = &topic->cursors[partition];
+    char labels[320];
+    int64_t lag = 0;
+    if (cursor->is_owned)
+        lag = lag_behind(cursor->committed >= 0 ? cursor->committed : cursor->next,
+                         known_end(consumer, topic, partition));
+    snprintf(labels, sizeof labels, "group=\"%s\",topic=\"%s\",partition=\"%d\"", consumer->group,
+             broker_topic_name(&consumer->kafka->base, topic->topic), partition);
+    metric_series_set(metrics_series(METRIC_BROKER_LAG, labels), lag);
+}
+
+void kafka_refresh_lag(struct broker *broker)
+{
+    struct kafka *kafka = as_kafka(broker);
+    pthread_mutex_lock(&kafka->consumers_lock);
+    for (struct list *node = kafka->consumers.next; node != &kafka->consumers; node = node->next) {
+        struct kafka_consumer *consumer = list_item(node, struct kafka_consumer, node);
+        for (size_t i = 0; consumer->group[0] != '\0' && i < consumer->topic_count; i++)
+            for (int p = 0; p < consumer->topics[i].partitions; p++)
+                set_lag(consumer, &consumer->topics[i], p);
+    }
+    pthread_mutex_unlock(&kafka->consumers_lock);
+}
+
+/* ---- the end ---- */
+
+/* Before 2.3.0 librdkafka aborts the process when a member of a cooperative
+ * group is destroyed between joining and its first assignment: wait for that
+ * one. False: it did not come, and the connection must not be destroyed. */
+static bool is_safe_to_destroy(struct kafka_consumer *consumer)
+{
+    enum { MENDED_IN = 0x020300ff };
+    bool is_sticky =
+        strcmp(kafka_strategies[consumer->config->consumer.strategy], "cooperative-sticky") == 0;
+    if (consumer->group[0] == '\0' || !is_sticky || rd_kafka_version() >= MENDED_IN)
+        return true;
+    int64_t deadline_ns = clock_monotonic_ns() + join_timeout_ns;
+    struct error err;
+    while (!consumer->is_assigned && clock_monotonic_ns() < deadline_ns) {
+        if (serve(consumer, &err) != 0)
+            break;
+        bell_wait(&consumer->bell, 10 * NS_PER_MS);
+    }
+    if (consumer->is_assigned)
+        return true;
+    char *member = rd_kafka_memberid(consumer->client.rk);
+    bool has_joined = member != NULL && member[0] != '\0';
+    if (member != NULL)
+        rd_kafka_mem_free(consumer->client.rk, member);
+    return !has_joined;
+}
+
+/* Leave the group, within a deadline: closing can hang in old versions. */
+static void leave(struct kafka_consumer *consumer)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->client.rk);
+    int64_t deadline_ns = clock_monotonic_ns() + close_timeout_ns;
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(consumer->client.rk, queue);
+    bool is_closing = error == NULL;
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
+    while (is_closing && !rd_kafka_consumer_closed(consumer->client.rk) &&
+           clock_monotonic_ns() < deadline_ns)
+        rd_kafka_queue_poll_callback(queue, 10);
+    rd_kafka_queue_destroy(queue);
+}
+
+void kafka_consumer_close(struct consumer *base)
+{
+    struct kafka_consumer *consumer = as_consumer(base);
+    release(consumer);
+    finish_commits(consumer);
+    pthread_mutex_lock(&consumer->kafka->consumers_lock);
+    list_remove(&consumer->node);
+    pthread_mutex_unlock(&consumer->kafka->consumers_lock);
+    bool is_safe = is_safe_to_destroy(consumer);
+    leave(consumer);
+    if (!is_safe) /* its threads stay until the process ends */
+        consumer->client.rk = NULL;
+    deallocate(consumer);
+}
