@@ -289,3 +289,67 @@ static void expect_all(struct consumer *consumer, unsigned n)
     free(seen);
     assert_int_equal(fetch_now(consumer), 0);
 }
+
+/* Every tag below n was told once, those of a key in order. */
+static void expect_told(struct fixture *f, unsigned n)
+{
+    unsigned next[7] = {0, 1, 2, 3, 4, 5, 6};
+    assert_int_equal(f->delivered, n);
+    for (unsigned i = 0; i < n; i++) {
+        unsigned tag = (unsigned)f->tags[i];
+        assert_int_equal(tag, next[tag % 7]);
+        next[tag % 7] += 7;
+    }
+}
+
+static void wait_wakes(struct fixture *f, int more_than)
+{
+    int64_t deadline = clock_monotonic_ns() + DEADLINE;
+    while (atomic_load(&f->wakes) <= more_than) {
+        assert_true(clock_monotonic_ns() < deadline);
+        usleep(200);
+    }
+}
+
+/* What is found after a wake-up. Over Kafka others than records wake, too. */
+static size_t fetch_woken(struct fixture *f, struct consumer *consumer, int before)
+{
+    for (;;) {
+        wait_wakes(f, before);
+        before = atomic_load(&f->wakes);
+        size_t count = fetch_now(consumer);
+        if (count > 0 || kind != BROKER_KAFKA)
+            return count;
+    }
+}
+
+/* Fetch, finding nothing, until each member has a share of the three partitions. */
+static void wait_divided(struct consumer *a, struct consumer *b)
+{
+    int64_t deadline = clock_monotonic_ns() + DEADLINE;
+    do {
+        assert_true(clock_monotonic_ns() < deadline);
+        assert_int_equal(fetch_now(a), 0);
+        assert_int_equal(fetch_now(b), 0);
+    } while (consumer_owned(a) + consumer_owned(b) != 3 || consumer_owned(a) == 0 ||
+             consumer_owned(b) == 0);
+}
+
+static unsigned publish_until_full(struct fixture *f, struct producer *producer, int number)
+{
+    char value[1001];
+    memset(value, 'v', sizeof value - 1);
+    value[1000] = 0;
+    unsigned accepted = 0;
+    for (;;) {
+        assert_true(accepted < 20000);
+        if (publish(producer, number, "k", value, accepted) == PUBLISH_ACCEPTED) {
+            accepted++;
+            continue;
+        }
+        if (producer_pending(producer) == 0)
+            return accepted;
+        wait_delivered(producer);
+    }
+    (void)f;
+}

@@ -80,18 +80,6 @@ static void empty_parts_stay_empty(void **state)
     consumer_close(consumer);
 }
 
-/* Every tag below n was told once, those of a key in order. */
-static void expect_told(struct fixture *f, unsigned n)
-{
-    unsigned next[7] = {0, 1, 2, 3, 4, 5, 6};
-    assert_int_equal(f->delivered, n);
-    for (unsigned i = 0; i < n; i++) {
-        unsigned tag = (unsigned)f->tags[i];
-        assert_int_equal(tag, next[tag % 7]);
-        next[tag % 7] += 7;
-    }
-}
-
 static void deliveries_come_once_and_in_order(void **state)
 {
     struct fixture *f = *state;
@@ -174,15 +162,6 @@ static void closing_a_producer_delivers_the_rest(void **state)
     f->producer = NULL;
     assert_int_equal(f->delivered, 100);
     assert_int_equal(f->durable, 100);
-}
-
-static void wait_wakes(struct fixture *f, int more_than)
-{
-    int64_t deadline = clock_monotonic_ns() + DEADLINE;
-    while (atomic_load(&f->wakes) <= more_than) {
-        assert_true(clock_monotonic_ns() < deadline);
-        usleep(200);
-    }
 }
 
 static void the_owner_is_woken_when_durable(void **state)
@@ -399,18 +378,6 @@ static void fetch_waits_for_a_record(void **state)
     consumer_close(consumer);
 }
 
-/* What is found after a wake-up. Over Kafka others than records wake, too. */
-static size_t fetch_woken(struct fixture *f, struct consumer *consumer, int before)
-{
-    for (;;) {
-        wait_wakes(f, before);
-        before = atomic_load(&f->wakes);
-        size_t count = fetch_now(consumer);
-        if (count > 0 || kind != BROKER_KAFKA)
-            return count;
-    }
-}
-
 static void an_idle_consumer_is_woken(void **state)
 {
     struct fixture *f = *state;
@@ -430,18 +397,6 @@ static void an_idle_consumer_is_woken(void **state)
 }
 
 /* ---- groups ---- */
-
-/* Fetch, finding nothing, until each member has a share of the three partitions. */
-static void wait_divided(struct consumer *a, struct consumer *b)
-{
-    int64_t deadline = clock_monotonic_ns() + DEADLINE;
-    do {
-        assert_true(clock_monotonic_ns() < deadline);
-        assert_int_equal(fetch_now(a), 0);
-        assert_int_equal(fetch_now(b), 0);
-    } while (consumer_owned(a) + consumer_owned(b) != 3 || consumer_owned(a) == 0 ||
-             consumer_owned(b) == 0);
-}
 
 static void commit(struct consumer *consumer, const struct consumed *c)
 {
@@ -628,25 +583,6 @@ static void a_commit_never_goes_back(void **state)
 }
 
 /* ---- the cap ---- */
-
-static unsigned publish_until_full(struct fixture *f, struct producer *producer, int number)
-{
-    char value[1001];
-    memset(value, 'v', sizeof value - 1);
-    value[1000] = 0;
-    unsigned accepted = 0;
-    for (;;) {
-        assert_true(accepted < 20000);
-        if (publish(producer, number, "k", value, accepted) == PUBLISH_ACCEPTED) {
-            accepted++;
-            continue;
-        }
-        if (producer_pending(producer) == 0)
-            return accepted;
-        wait_delivered(producer);
-    }
-    (void)f;
-}
 
 static void the_cap_stops_sources_until_consumers_catch_up(void **state)
 {

@@ -24,103 +24,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bell.h"
 #include "base/clock.h"
 #include "base/must.h"
-#include "broker/kafka/kafka.h"
+#include "broker/kafka/consumer.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
-static const int64_t commit_timeout_ns = 5 * NS_PER_S;
 static const int64_t close_timeout_ns = 10 * NS_PER_S;
 static const int64_t join_timeout_ns = 5 * NS_PER_S;
 static const int64_t seek_timeout_ns = 100 * NS_PER_MS;
 
-struct cursor {
-    atomic_bool is_owned;
-    bool must_seek;            /* librdkafka has not taken `next` yet: what comes is old */
-    _Atomic int64_t next;      /* the next offset to give; -1: known with the first record */
-    _Atomic int64_t committed; /* by the owner; -1: not yet */
-    int64_t sent, acked;       /* of it, to the cluster; by the cluster */
-    int64_t start;             /* where there is no position: -1 = the earliest */
-    _Atomic int64_t end;       /* as it was asked for at the opening */
-};
-
-struct topic_cursors {
-    int topic;
-    int partitions;
-    char name[KAFKA_NAME_MAX + 1]; /* on the cluster */
-    struct cursor *cursors;        /* PARTITIONS_MAX: topics may grow */
-};
-
-struct kafka_consumer {
-    struct consumer base;
-    struct list node; /* in kafka->consumers */
-    struct kafka *kafka;
-    const struct kafka_config *config;
-    char group[GROUP_NAME_MAX + 1]; /* "": none */
-    struct kafka_client client;
-    rd_kafka_queue_t *records;
-    rd_kafka_queue_t *events;
-    struct topic_cursors *topics;
-    size_t topic_count;
-    struct bell bell;
-    void (*wake)(void *context);
-    void *context;
-    /* one batch */
-    rd_kafka_message_t **messages;
-    struct consumed *out;
-    size_t message_count, cap;
-    /* the last run's cursor */
-    const rd_kafka_topic_t *run_topic;
-    struct topic_cursors *run;
-    /* commits */
-    bool is_committing, has_commits;
-    uint64_t commit_records;
-    int64_t commit_at_ns; /* monotonic */
-    bool may_settle;      /* in a fetch, not in an idle or a close */
-    bool is_assigned;     /* told, or was told by, librdkafka what is read */
-    bool must_seek;       /* some cursor must */
-    struct error failure; /* found while serving: told by the fetch */
-};
-
-static struct kafka_consumer *as_consumer(const struct consumer *consumer)
-{
-    union {
-        const struct consumer *in;
-        struct kafka_consumer *out;
-    } cast = {.in = consumer};
-    return cast.out;
-}
-
-/* ---- cursors ---- */
-
-static struct topic_cursors *topic_by_name(struct kafka_consumer *consumer, const char *name)
-{
-    for (size_t i = 0; i < consumer->topic_count; i++)
-        if (strcmp(consumer->topics[i].name, name) == 0)
-            return &consumer->topics[i];
-    return NULL;
-}
-
-static struct cursor *find_cursor(const struct kafka_consumer *consumer, int topic, int partition)
-{
-    if (partition < 0 || partition >= PARTITIONS_MAX)
-        return NULL;
-    for (size_t i = 0; i < consumer->topic_count; i++)
-        if (consumer->topics[i].topic == topic)
-            return &consumer->topics[i].cursors[partition];
-    return NULL;
-}
-
-static struct cursor *cursor_of(struct kafka_consumer *consumer,
-                                const rd_kafka_topic_partition_t *partition)
-{
-    struct topic_cursors *topic = topic_by_name(consumer, partition->topic);
-    return topic == NULL || partition->partition >= PARTITIONS_MAX
-               ? NULL
-               : &topic->cursors[partition->partition];
-}
+/* ---- opening ---- */
 
 static int make_cursors(struct kafka_consumer *consumer, const struct consumer_options *options,
                         struct error *err)
@@ -129,7 +43,7 @@ static int make_cursors(struct kafka_consumer *consumer, const struct consumer_o
     if (consumer->topics == NULL)
         return error_set(err, ERROR_MEMORY, "no memory for a consumer");
     for (size_t i = 0; i < options->topic_count; i++) {
-        if (find_cursor(consumer, options->topics[i], 0) != NULL)
+        if (kafka_cursor(consumer, options->topics[i], 0) != NULL)
             continue;
         struct topic_cursors *topic = &consumer->topics[consumer->topic_count];
         const struct topic *found = topics_get(&consumer->kafka->base.topics, options->topics[i]);
@@ -147,231 +61,6 @@ static int make_cursors(struct kafka_consumer *consumer, const struct consumer_o
         }
     }
     return 0;
-}
-
-static rd_kafka_topic_partition_list_t *all_partitions(const struct kafka_consumer *consumer)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
-    for (size_t i = 0; i < consumer->topic_count; i++)
-        rd_kafka_topic_partition_list_add_range(list, consumer->topics[i].name, 0,
-                                                consumer->topics[i].partitions - 1);
-    return list;
-}
-
-/* ---- positions to the cluster ---- */
-
-/* Those beyond what the cluster has said «yes» to. NULL: none. */
-static rd_kafka_topic_partition_list_t *unsent(struct kafka_consumer *consumer, bool is_last)
-{
-    rd_kafka_topic_partition_list_t *list = NULL;
-    for (size_t i = 0; i < consumer->topic_count; i++)
-        for (int p = 0; p < PARTITIONS_MAX; p++) {
-            struct cursor *cursor = &consumer->topics[i].cursors[p];
-            int64_t known = is_last ? cursor->acked : cursor->sent;
-            if (!cursor->is_owned || cursor->committed <= known)
-                continue;
-            if (list == NULL)
-                list = rd_kafka_topic_partition_list_new(16);
-            rd_kafka_topic_partition_list_add(list, consumer->topics[i].name, p)->offset =
-                cursor->committed;
-            cursor->sent = cursor->committed;
-        }
-    return list;
-}
-
-static bool goes_on_by_itself(rd_kafka_resp_err_t code)
-{
-    return code == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS ||
-           code == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION ||
-           code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID || code == RD_KAFKA_RESP_ERR__NO_OFFSET ||
-           code == RD_KAFKA_RESP_ERR__STATE || code == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST;
-}
-
-static void take_commit(struct kafka_consumer *consumer, rd_kafka_resp_err_t code,
-                        const rd_kafka_topic_partition_list_t *list)
-{
-    for (int i = 0; list != NULL && i < list->cnt; i++) {
-        struct cursor *cursor = cursor_of(consumer, &list->elems[i]);
-        rd_kafka_resp_err_t own = code != RD_KAFKA_RESP_ERR_NO_ERROR ? code : list->elems[i].err;
-        if (cursor == NULL)
-            continue;
-        if (own == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[i].offset > cursor->acked)
-            cursor->acked = list->elems[i].offset;
-        else if (own != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            cursor->sent = cursor->acked; /* goes again with the next */
-            consumer->has_commits = true;
-            code = own;
-        }
-    }
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && !goes_on_by_itself(code)) {
-        struct error err;
-        kafka_fail(consumer->config, code, rd_kafka_err2str(code), &err);
-        log_error("kafka", "positions can't be committed yet", &err);
-    }
-}
-
-static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
-                      rd_kafka_topic_partition_list_t *list, void *context)
-{
-    (void)rk;
-    struct kafka_consumer *consumer = context;
-    consumer->is_committing = false;
-    take_commit(consumer, code, list);
-}
-
-static bool is_commit_due(const struct kafka_consumer *consumer)
-{
-    switch ((enum kafka_commit)consumer->config->consumer.commit) {
-    case KAFKA_COMMIT_BATCH:
-        return true;
-    case KAFKA_COMMIT_INTERVAL:
-        return clock_monotonic_ns() >= consumer->commit_at_ns;
-    case KAFKA_COMMIT_COUNT:
-        return consumer->commit_records >= (uint64_t)consumer->config->consumer.commit_records;
-    }
-    return true;
-}
-
-static void send_commits(struct kafka_consumer *consumer)
-{
-    if (!consumer->has_commits || consumer->is_committing || !is_commit_due(consumer))
-        return;
-    consumer->has_commits = false;
-    rd_kafka_topic_partition_list_t *list = unsent(consumer, false);
-    if (list == NULL)
-        return;
-    consumer->commit_records = 0;
-    consumer->commit_at_ns = clock_monotonic_ns() + consumer->config->consumer.commit_interval_ns;
-    rd_kafka_resp_err_t code = rd_kafka_commit(consumer->client.rk, list, 1);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        consumer->is_committing = true;
-    else
-        take_commit(consumer, code, list);
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
-/* Before partitions are given up: all positions, waited for. */
-static void finish_commits(struct kafka_consumer *consumer)
-{
-    rd_kafka_topic_partition_list_t *list = unsent(consumer, true);
-    if (list == NULL)
-        return;
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->client.rk);
-    rd_kafka_resp_err_t code = rd_kafka_commit_queue(consumer->client.rk, list, queue, NULL, NULL);
-    rd_kafka_event_t *event = NULL;
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        event = rd_kafka_queue_poll(queue, (int)(commit_timeout_ns / NS_PER_MS));
-        code = event == NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event);
-    }
-    take_commit(consumer, code, event != NULL ? rd_kafka_event_topic_partition_list(event) : list);
-    if (event != NULL)
-        rd_kafka_event_destroy(event);
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
-/* ---- partitions come and go ---- */
-
-static void forward(struct kafka_consumer *consumer, const rd_kafka_topic_partition_t *partition)
-{
-    rd_kafka_queue_t *queue =
-        rd_kafka_queue_get_partition(consumer->client.rk, partition->topic, partition->partition);
-    if (queue == NULL)
-        return;
-    rd_kafka_queue_forward(queue, consumer->records);
-    rd_kafka_queue_destroy(queue);
-}
-
-/* `list` has the positions, or errors; its offsets become where to begin. */
-static void take_partitions(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
-{
-    for (int i = 0; i < list->cnt; i++) {
-        rd_kafka_topic_partition_t *partition = &list->elems[i];
-        struct cursor *cursor = cursor_of(consumer, partition);
-        if (cursor == NULL)
-            continue;
-        int64_t committed = partition->offset >= 0 ? partition->offset : -1;
-        cursor->committed = cursor->sent = cursor->acked = committed;
-        cursor->next = committed >= 0 ? committed : cursor->start;
-        cursor->must_seek = false;
-        partition->offset = cursor->next >= 0 ? cursor->next : RD_KAFKA_OFFSET_INVALID;
-        cursor->is_owned = true;
-        forward(consumer, partition);
-    }
-}
-
-static void drop_partitions(struct kafka_consumer *consumer,
-                            const rd_kafka_topic_partition_list_t *list)
-{
-    for (int i = 0; i < list->cnt; i++) {
-        struct cursor *cursor = cursor_of(consumer, &list->elems[i]);
-        if (cursor != NULL)
-            cursor->is_owned = false;
-    }
-}
-
-static void check_assignment(struct kafka_consumer *consumer, rd_kafka_error_t *error)
-{
-    if (error == NULL)
-        return;
-    kafka_fail(consumer->config, rd_kafka_error_code(error), rd_kafka_error_string(error),
-               &consumer->failure);
-    rd_kafka_error_destroy(error);
-}
-
-static bool is_cooperative(const struct kafka_consumer *consumer)
-{
-    return strcmp(rd_kafka_rebalance_protocol(consumer->client.rk), "COOPERATIVE") == 0;
-}
-
-/* Where the group stands is asked for here, so that the cursors know it; when
- * that fails librdkafka finds it out by itself. */
-static void assign(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
-{
-    if (list->cnt > 0)
-        rd_kafka_committed(consumer->client.rk, list, kafka_client_timeout_ms(&consumer->client));
-    consumer->is_assigned = true;
-    take_partitions(consumer, list);
-    if (is_cooperative(consumer))
-        check_assignment(consumer, rd_kafka_incremental_assign(consumer->client.rk, list));
-    else
-        rd_kafka_assign(consumer->client.rk, list);
-    log_event(LOG_INFO, "kafka", "partitions assigned", LOG_T("group", consumer->group),
-              LOG_I("partitions", list->cnt), LOG_I("owned", kafka_owned(&consumer->base)));
-}
-
-static void revoke(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
-{
-    bool is_lost = rd_kafka_assignment_lost(consumer->client.rk) != 0;
-    if (!is_lost) {
-        if (consumer->may_settle && consumer->base.on_revoke != NULL)
-            consumer->base.on_revoke(consumer->base.context);
-        finish_commits(consumer);
-    }
-    drop_partitions(consumer, list);
-    if (is_cooperative(consumer))
-        check_assignment(consumer, rd_kafka_incremental_unassign(consumer->client.rk, list));
-    else
-        rd_kafka_assign(consumer->client.rk, NULL);
-    log_event(is_lost ? LOG_WARN : LOG_INFO, "kafka",
-              is_lost ? "partitions lost to other members" : "partitions given up",
-              LOG_T("group", consumer->group), LOG_I("partitions", list->cnt),
-              LOG_I("owned", kafka_owned(&consumer->base)));
-}
-
-static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
-                         rd_kafka_topic_partition_list_t *list, void *context)
-{
-    struct kafka_consumer *consumer = context;
-    metrics_add(METRIC_KAFKA_REBALANCES, 0, 1);
-    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-        assign(consumer, list);
-    } else if (code == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
-        revoke(consumer, list);
-    } else {
-        kafka_fail(consumer->config, code, rd_kafka_err2str(code), &consumer->failure);
-        rd_kafka_assign(rk, NULL);
-    }
 }
 
 /* ---- errors ---- */
@@ -456,8 +145,8 @@ static int connect_client(struct kafka_consumer *consumer, struct error *err)
     if (kafka_conf_new(&conf, config, own, err) != 0)
         return -1;
     rd_kafka_conf_set_opaque(conf, consumer);
-    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-    rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
+    rd_kafka_conf_set_rebalance_cb(conf, kafka_on_rebalance);
+    rd_kafka_conf_set_offset_commit_cb(conf, kafka_on_commit);
     rd_kafka_conf_set_error_cb(conf, on_error);
     if (kafka_client_open(&consumer->client, RD_KAFKA_CONSUMER, conf, config, err) != 0)
         return -1;
@@ -488,7 +177,7 @@ static int64_t wanted_time(const struct consumer_options *options)
 static int resolve_starts(struct kafka_consumer *consumer, const struct consumer_options *options,
                           struct error *err)
 {
-    rd_kafka_topic_partition_list_t *starts = all_partitions(consumer);
+    rd_kafka_topic_partition_list_t *starts = kafka_all_partitions(consumer);
     rd_kafka_topic_partition_list_t *ends = rd_kafka_topic_partition_list_copy(starts);
     for (int i = 0; i < starts->cnt; i++) {
         starts->elems[i].offset = wanted_time(options);
@@ -498,7 +187,7 @@ static int resolve_starts(struct kafka_consumer *consumer, const struct consumer
     if (result == 0)
         result = kafka_ask_times(consumer->kafka, ends, err);
     for (int i = 0; result == 0 && i < starts->cnt; i++) {
-        struct cursor *cursor = cursor_of(consumer, &starts->elems[i]);
+        struct cursor *cursor = kafka_cursor_of(consumer, &starts->elems[i]);
         cursor->start =
             options->start == CONSUMER_FROM_OFFSET ? options->start_value : starts->elems[i].offset;
         cursor->end = ends->elems[i].offset;
@@ -513,12 +202,12 @@ static int resolve_starts(struct kafka_consumer *consumer, const struct consumer
  * holds for this consumer. */
 static int begin_group(struct kafka_consumer *consumer, struct error *err)
 {
-    rd_kafka_topic_partition_list_t *list = all_partitions(consumer);
+    rd_kafka_topic_partition_list_t *list = kafka_all_partitions(consumer);
     int timeout_ms = kafka_client_timeout_ms(&consumer->client);
     rd_kafka_resp_err_t code = rd_kafka_committed(consumer->client.rk, list, timeout_ms);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         for (int i = list->cnt; i-- > 0;) {
-            const struct cursor *cursor = cursor_of(consumer, &list->elems[i]);
+            const struct cursor *cursor = kafka_cursor_of(consumer, &list->elems[i]);
             if (list->elems[i].offset >= 0)
                 rd_kafka_topic_partition_list_del_by_idx(list, i);
             else
@@ -626,7 +315,7 @@ static int serve(struct kafka_consumer *consumer, struct error *err)
         take_error(consumer, message->err, rd_kafka_message_errstr(message));
         rd_kafka_message_destroy(message);
     }
-    send_commits(consumer);
+    kafka_send_commits(consumer);
     if (consumer->failure.kind == ERROR_NONE)
         return 0;
     if (err != NULL)
@@ -640,10 +329,10 @@ static int serve(struct kafka_consumer *consumer, struct error *err)
 static void assign_all(struct kafka_consumer *consumer)
 {
     consumer->is_assigned = true;
-    rd_kafka_topic_partition_list_t *list = all_partitions(consumer);
+    rd_kafka_topic_partition_list_t *list = kafka_all_partitions(consumer);
     for (int i = 0; i < list->cnt; i++) {
-        list->elems[i].offset = cursor_of(consumer, &list->elems[i])->next;
-        forward(consumer, &list->elems[i]);
+        list->elems[i].offset = kafka_cursor_of(consumer, &list->elems[i])->next;
+        kafka_forward(consumer, &list->elems[i]);
     }
     rd_kafka_resp_err_t code = rd_kafka_assign(consumer->client.rk, list);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -667,7 +356,7 @@ static void try_seek(struct kafka_consumer *consumer)
     consumer->must_seek = false;
     for (int i = 0; i < list->cnt; i++) {
         bool is_done = error == NULL && list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
-        cursor_of(consumer, &list->elems[i])->must_seek = !is_done;
+        kafka_cursor_of(consumer, &list->elems[i])->must_seek = !is_done;
         consumer->must_seek = consumer->must_seek || !is_done;
     }
     if (error != NULL)
@@ -703,7 +392,7 @@ static struct topic_cursors *topic_of(struct kafka_consumer *consumer,
 {
     if (message->rkt != consumer->run_topic) {
         consumer->run_topic = message->rkt;
-        consumer->run = topic_by_name(consumer, rd_kafka_topic_name(message->rkt));
+        consumer->run = kafka_cursors_by_name(consumer, rd_kafka_topic_name(message->rkt));
     }
     return consumer->run;
 }
@@ -820,34 +509,10 @@ void kafka_idle(struct consumer *base)
 
 /* ---- positions ---- */
 
-int kafka_commit(struct consumer *base, int topic, int partition, int64_t next_offset,
-                 struct error *err)
-{
-    struct kafka_consumer *consumer = as_consumer(base);
-    struct cursor *cursor = find_cursor(consumer, topic, partition);
-    if (cursor == NULL)
-        return error_set(err, ERROR_NOT_FOUND, "group \"%s\" does not read topic %d partition %d",
-                         consumer->group, topic, partition);
-    if (!cursor->is_owned) {
-        error_set(err, ERROR_BUSY, "group \"%s\": topic %d partition %d has gone to another member",
-                  consumer->group, topic, partition);
-        if (err != NULL)
-            err->is_transient = true;
-        return -1;
-    }
-    if (next_offset > cursor->committed) {
-        if (cursor->committed >= 0)
-            consumer->commit_records += (uint64_t)(next_offset - cursor->committed);
-        cursor->committed = next_offset;
-        consumer->has_commits = true;
-    }
-    return 0;
-}
-
 int kafka_seek(struct consumer *base, int topic, int partition, int64_t offset, struct error *err)
 {
     struct kafka_consumer *consumer = as_consumer(base);
-    struct cursor *cursor = find_cursor(consumer, topic, partition);
+    struct cursor *cursor = kafka_cursor(consumer, topic, partition);
     if (cursor == NULL || !cursor->is_owned)
         return error_set(err, ERROR_NOT_FOUND, "topic %d partition %d is not this consumer's",
                          topic, partition);
@@ -859,93 +524,8 @@ int kafka_seek(struct consumer *base, int topic, int partition, int64_t offset, 
 
 int64_t kafka_next_offset(struct consumer *base, int topic, int partition)
 {
-    const struct cursor *cursor = find_cursor(as_consumer(base), topic, partition);
+    const struct cursor *cursor = kafka_cursor(as_consumer(base), topic, partition);
     return cursor == NULL || !cursor->is_owned ? -1 : cursor->next;
-}
-
-size_t kafka_owned(const struct consumer *base)
-{
-    const struct kafka_consumer *consumer = as_consumer(base);
-    size_t count = 0;
-    for (size_t i = 0; i < consumer->topic_count; i++)
-        for (int p = 0; p < PARTITIONS_MAX; p++)
-            count += consumer->topics[i].cursors[p].is_owned ? 1 : 0;
-    return count;
-}
-
-/* The end as the last fetch told it: no question to the cluster. */
-static int64_t known_end(struct kafka_consumer *consumer, const struct topic_cursors *topic,
-                         int partition)
-{
-    int64_t low = -1;
-    int64_t high = -1;
-    int64_t end = topic->cursors[partition].end;
-    if (rd_kafka_get_watermark_offsets(consumer->client.rk, topic->name, partition, &low, &high) ==
-            RD_KAFKA_RESP_ERR_NO_ERROR &&
-        high > end)
-        end = high;
-    return end;
-}
-
-static int64_t lag_behind(int64_t next, int64_t end)
-{
-    return next >= 0 && end > next ? end - next : 0;
-}
-
-int64_t kafka_lag(struct consumer *base, int topic, int partition)
-{
-    struct kafka_consumer *consumer = as_consumer(base);
-    for (size_t i = 0; i < consumer->topic_count; i++) {
-        const struct topic_cursors *found = &consumer->topics[i];
-        if (found->topic == topic && found->cursors[partition].is_owned)
-            return lag_behind(found->cursors[partition].next,
-                              known_end(consumer, found, partition));
-    }
-    return 0;
-}
-
-/* ---- for other threads ---- */
-
-int64_t kafka_committed_here(struct kafka *kafka, const char *group, int topic, int partition)
-{
-    int64_t committed = -1;
-    pthread_mutex_lock(&kafka->consumers_lock);
-    for (struct list *node = kafka->consumers.next; node != &kafka->consumers; node = node->next) {
-        struct kafka_consumer *consumer = list_item(node, struct kafka_consumer, node);
-        const struct cursor *cursor = find_cursor(consumer, topic, partition);
-        if (strcmp(consumer->group, group) == 0 && cursor != NULL && cursor->is_owned &&
-            cursor->committed > committed)
-            committed = cursor->committed;
-    }
-    pthread_mutex_unlock(&kafka->consumers_lock);
-    return committed;
-}
-
-static void set_lag(struct kafka_consumer *consumer, const struct topic_cursors *topic,
-                    int partition)
-{
-    const struct cursor *cursor = &topic->cursors[partition];
-    char labels[320];
-    int64_t lag = 0;
-    if (cursor->is_owned)
-        lag = lag_behind(cursor->committed >= 0 ? cursor->committed : cursor->next,
-                         known_end(consumer, topic, partition));
-    snprintf(labels, sizeof labels, "group=\"%s\",topic=\"%s\",partition=\"%d\"", consumer->group,
-             broker_topic_name(&consumer->kafka->base, topic->topic), partition);
-    metric_series_set(metrics_series(METRIC_BROKER_LAG, labels), lag);
-}
-
-void kafka_refresh_lag(struct broker *broker)
-{
-    struct kafka *kafka = as_kafka(broker);
-    pthread_mutex_lock(&kafka->consumers_lock);
-    for (struct list *node = kafka->consumers.next; node != &kafka->consumers; node = node->next) {
-        struct kafka_consumer *consumer = list_item(node, struct kafka_consumer, node);
-        for (size_t i = 0; consumer->group[0] != '\0' && i < consumer->topic_count; i++)
-            for (int p = 0; p < consumer->topics[i].partitions; p++)
-                set_lag(consumer, &consumer->topics[i], p);
-    }
-    pthread_mutex_unlock(&kafka->consumers_lock);
 }
 
 /* ---- the end ---- */
@@ -995,7 +575,7 @@ void kafka_consumer_close(struct consumer *base)
 {
     struct kafka_consumer *consumer = as_consumer(base);
     release(consumer);
-    finish_commits(consumer);
+    kafka_finish_commits(consumer);
     pthread_mutex_lock(&consumer->kafka->consumers_lock);
     list_remove(&consumer->node);
     pthread_mutex_unlock(&consumer->kafka->consumers_lock);
