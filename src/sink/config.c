@@ -5,7 +5,8 @@
 
 #define AT(member) offsetof(struct sink_config, member)
 
-static const char *const kinds[] = {[SINK_SQLITE] = "sqlite", [SINK_MEMORY] = "memory", NULL};
+static const char *const kinds[] = {
+    [SINK_SQLITE] = "sqlite", [SINK_MEMORY] = "memory", [SINK_MONGODB] = "mongodb", NULL};
 static const char *const exhausted[] = {
     [SINK_DEAD_LETTER] = "dead-letter", [SINK_PAUSE] = "pause", NULL};
 
@@ -111,7 +112,14 @@ static const struct setting settings[] = {
      .unit = "vehicles",
      .help = "Vehicles whose newest packet is remembered for recognising repeats (32 bytes "
              "each); others are looked up on disk."},
+#define MONGODB_AT(member) offsetof(struct sink_config, mongodb.member)
+#include "sink/mongodb/settings.def"
 };
+
+static int check(const void *module, struct error *err)
+{
+    return mongodb_config_check(&((const struct sink_config *)module)->mongodb, err);
+}
 
 const struct config_module sink_module = {
     .name = "sink",
@@ -119,4 +127,5 @@ const struct config_module sink_module = {
     .settings = settings,
     .setting_count = SETTING_COUNT(settings),
     .size = sizeof(struct sink_config),
+    .check = check,
 };

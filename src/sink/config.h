@@ -5,8 +5,9 @@
 #include <stdint.h>
 
 #include "config/schema.h"
+#include "sink/mongodb/config.h"
 
-enum sink_kind { SINK_SQLITE, SINK_MEMORY };
+enum sink_kind { SINK_SQLITE, SINK_MEMORY, SINK_MONGODB };
 enum sink_exhausted { SINK_DEAD_LETTER, SINK_PAUSE };
 
 struct sink_config {
@@ -24,6 +25,7 @@ struct sink_config {
     int64_t breaker_delay_ns;
     int64_t merge_interval_ns;
     int64_t vehicles_in_memory; /* whose newest order is kept in memory */
+    struct mongodb_config mongodb;
 };
 
 extern const struct config_module sink_module;

@@ -33,3 +33,4 @@ extern const struct sink_driver *const sink_registry[];
 
 extern const struct sink_driver sqlite_sink_driver;
 extern const struct sink_driver memory_sink_driver;
+extern const struct sink_driver mongodb_sink_driver;

@@ -4,4 +4,5 @@
 const struct sink_driver *const sink_registry[] = {
     [SINK_SQLITE] = &sqlite_sink_driver,
     [SINK_MEMORY] = &memory_sink_driver,
+    [SINK_MONGODB] = &mongodb_sink_driver,
 };

@@ -61,6 +61,7 @@ void rows_add_json(struct rows *rows, int64_t received_ns, struct bytes json)
         must(rows->items != NULL);
     }
     struct sink_row *row = &rows->items[rows->count++];
+    row->source = (struct sink_source){BYTES("gpscoords.position"), 3, (int64_t)rows->count};
     row->canonical = copy(buf_bytes(&text));
     buf_deinit(&text);
     must(canonical_decode(rows->scratch, row->canonical, &row->packet, &reject));

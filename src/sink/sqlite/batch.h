@@ -4,7 +4,7 @@
 #pragma once
 
 #include "sink/sqlite/lookup.h"
-#include "sink/sqlite/newest.h"
+#include "sink/newest.h"
 #include "sink/sqlite/sort.h"
 
 enum row_state { ROW_NEW, ROW_KNOWN, ROW_CANDIDATE };

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "sink/sqlite/newest.h"
+#include "sink/newest.h"
 
 static void test_a_bound_only_rises(void **state)
 {

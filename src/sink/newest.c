@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sink/sqlite/newest.h"
+#include "sink/newest.h"
 
 #include <stdlib.h>
 #include <string.h>

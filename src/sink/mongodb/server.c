@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sink/mongodb/server.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "observe/log.h"
+
+enum { SPARE_CLIENTS = 4 }; /* beside the writers: readers, tools */
+
+/* ---- the library, once a process ---- */
+
+static pthread_once_t library = PTHREAD_ONCE_INIT;
+
+/* What a call answers we log ourselves; the library's own words are about
+ * what goes on in the background. */
+static void on_library_log(mongoc_log_level_t level, const char *domain, const char *message,
+                           void *context)
+{
+    (void)context;
+    if (level <= MONGOC_LOG_LEVEL_WARNING)
+        log_event(LOG_WARN, "store", "libmongoc", LOG_T("part", domain), LOG_T("said", message));
+}
+
+static void start_library(void)
+{
+    mongoc_log_set_handler(on_library_log, NULL);
+    mongoc_init();
+    atexit(mongoc_cleanup);
+}
+
+/* ---- the deployment ---- */
+
+static bool set_default(mongoc_uri_t *uri, const char *option, int64_t duration_ns)
+{
+    if (mongoc_uri_get_option_as_int32(uri, option, -1) != -1)
+        return true;
+    return mongoc_uri_set_option_as_int32(uri, option, (int32_t)(duration_ns / NS_PER_MS));
+}
+
+static bool set_defaults(mongoc_uri_t *uri, const struct mongodb_config *config)
+{
+    int32_t clients = (int32_t)config->writers + SPARE_CLIENTS;
+    return set_default(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, config->selection_timeout_ns) &&
+           set_default(uri, MONGOC_URI_CONNECTTIMEOUTMS, config->selection_timeout_ns) &&
+           set_default(uri, MONGOC_URI_SOCKETTIMEOUTMS, config->socket_timeout_ns) &&
+           mongoc_uri_set_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE, clients) &&
+           (mongoc_uri_get_appname(uri) != NULL || mongoc_uri_set_appname(uri, "motorcade"));
+}
+
+static void set_concern(mongoc_write_concern_t *concern, const struct mongodb_config *config)
+{
+    int64_t members;
+    if (text_to_i64(bytes_from_text(config->w), &members))
+        mongoc_write_concern_set_w(concern, (int32_t)members);
+    else if (strcmp(config->w, "majority") == 0)
+        mongoc_write_concern_set_w(concern, MONGOC_WRITE_CONCERN_W_MAJORITY);
+    else
+        mongoc_write_concern_set_wtag(concern, config->w);
+    mongoc_write_concern_set_journal(concern, config->is_journaled);
+    mongoc_write_concern_set_wtimeout_int64(concern, config->w_timeout_ns / NS_PER_MS);
+}
+
+int mongodb_config_check(const struct mongodb_config *config, struct error *err)
+{
+    int64_t members;
+    if (config->w[0] == '\0' ||
+        (text_to_i64(bytes_from_text(config->w), &members) && (members < 1 || members > 50)))
+        return error_set(
+            err, ERROR_CONFIG,
+            "mongodb.w: wants majority, a number from 1 to 50, or the name of a custom "
+            "concern: without an answer nothing is known to be stored");
+    if (config->database[0] == '\0' || strlen(config->database) > 63 ||
+        strpbrk(config->database, "/\\. \"$*<>:|?") != NULL)
+        return error_set(err, ERROR_CONFIG,
+                         "mongodb.database: wants 1 to 63 letters, digits, - or _");
+    return 0;
+}
+
+int server_init(struct server *server, const struct sink_config *config, struct error *err)
+{
+    const struct mongodb_config *mongodb = &config->mongodb;
+    bson_error_t cause;
+    *server = (struct server){.database = mongodb->database};
+    if (mongodb_config_check(mongodb, err) != 0)
+        return error_prefix(err, "sink");
+    pthread_once(&library, start_library);
+    mongoc_uri_t *uri = mongoc_uri_new_with_error(mongodb->uri, &cause);
+    if (uri == NULL) /* the text holds no part of the URI's password */
+        return error_set(err, ERROR_CONFIG, "sink.mongodb.uri: %s", cause.message);
+    if (!set_defaults(uri, mongodb) ||
+        (server->pool = mongoc_client_pool_new_with_error(uri, &cause)) == NULL) {
+        mongoc_uri_destroy(uri);
+        return error_set(err, ERROR_CONFIG, "sink.mongodb.uri: an option is wrong");
+    }
+    mongoc_uri_destroy(uri);
+    mongoc_client_pool_set_error_api(server->pool, MONGOC_ERROR_API_VERSION_2);
+    server->concern = mongoc_write_concern_new();
+    set_concern(server->concern, mongodb);
+    return 0;
+}
+
+void server_deinit(struct server *server)
+{
+    if (server->pool != NULL)
+        mongoc_client_pool_destroy(server->pool);
+    if (server->concern != NULL)
+        mongoc_write_concern_destroy(server->concern);
+    *server = (struct server){0};
+}
+
+mongoc_client_t *server_pop(struct server *server)
+{
+    return mongoc_client_pool_pop(server->pool);
+}
+
+void server_push(struct server *server, mongoc_client_t *client)
+{
+    mongoc_client_pool_push(server->pool, client);
+}
+
+/* ---- what an error means ---- */
+
+/* Codes that speak of the document, not of the server's state. */
+static bool is_document_code(int code)
+{
+    static const int codes[] = {
+        2,     /* BadValue */
+        9,     /* FailedToParse */
+        14,    /* TypeMismatch */
+        15,    /* Overflow */
+        16,    /* InvalidLength */
+        22,    /* InvalidBSON */
+        40,    /* ConflictingUpdateOperators */
+        52,    /* DollarPrefixedFieldName */
+        53,    /* InvalidIdField */
+        54,    /* NotSingleValueField */
+        55,    /* InvalidDBRef */
+        56,    /* EmptyFieldName */
+        57,    /* DottedFieldName */
+        121,   /* DocumentValidationFailure */
+        10334, /* BSONObjectTooLarge */
+        16755, /* can't extract geo keys */
+        17280, /* KeyTooLong */
+        17419, /* resulting document too large */
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (codes[i] == code)
+            return true;
+    return false;
+}
+
+/* "E11000 duplicate key error collection: db.c index: _id_ dup key: …". A server
+ * that names no index has no other unique one. */
+static bool is_id_duplicate(struct bytes message, const bson_t *key_pattern)
+{
+    if (key_pattern != NULL)
+        return bson_count_keys(key_pattern) == 1 && bson_has_field(key_pattern, "_id");
+    static const char mark[] = " index: ";
+    const char *found = memmem(message.ptr, message.len, mark, sizeof mark - 1);
+    if (found == NULL)
+        return true;
+    const char *name = found + sizeof mark - 1, *end = message.ptr + message.len;
+    return end - name >= 4 && memcmp(name, "_id_", 4) == 0 && (end - name == 4 || name[4] == ' ');
+}
+
+enum server_fault server_item_fault(int code, struct bytes message, const bson_t *key_pattern)
+{
+    if (code == 11000 || code == 11001 || code == 12582)
+        return is_id_duplicate(message, key_pattern) ? FAULT_DUPLICATE : FAULT_DOCUMENT;
+    return is_document_code(code) ? FAULT_DOCUMENT : FAULT_PASSING;
+}
+
+bool server_blames_document(const bson_error_t *cause)
+{
+    if (cause->domain == MONGOC_ERROR_BSON)
+        return true; /* refused by the library before it was sent */
+    if (cause->domain == MONGOC_ERROR_COMMAND)
+        return cause->code == MONGOC_ERROR_COMMAND_INVALID_ARG;
+    return cause->domain == MONGOC_ERROR_SERVER && is_document_code((int)cause->code);
+}
+
+static const char *hint_of(const bson_error_t *cause)
+{
+    if (cause->domain == MONGOC_ERROR_SERVER_SELECTION)
+        return " (is it running, and reachable under sink.mongodb.uri?)";
+    if (cause->domain == MONGOC_ERROR_CLIENT && cause->code == MONGOC_ERROR_CLIENT_AUTHENTICATE)
+        return " (look at user, password and authSource in sink.mongodb.uri)";
+    if (cause->domain == MONGOC_ERROR_SERVER && cause->code == 13)
+        return " (the user in sink.mongodb.uri needs the role readWrite on the database)";
+    return "";
+}
+
+int server_error(struct error *err, const bson_error_t *cause, const char *what)
+{
+    error_set(err, ERROR_REMOTE, "MongoDB: %s: %.300s%s", what, cause->message, hint_of(cause));
+    if (err != NULL)
+        err->is_transient = true;
+    return -1;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The MongoDB deployment: one pool of clients, a client for each thread while it
+ * works (libmongoc, "Connection Pooling"), the write concern, and what an error
+ * means. Nothing connects before it is needed. */
+#pragma once
+
+#include <mongoc/mongoc.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "sink/config.h"
+
+struct server {
+    mongoc_client_pool_t *pool;
+    mongoc_write_concern_t *concern;
+    const char *database;
+};
+
+/* The config must outlive it. -1 with ERROR_CONFIG: the URI or a setting. */
+int server_init(struct server *server, const struct sink_config *config, struct error *err);
+void server_deinit(struct server *server);
+
+/* Any thread; waits while all are in use. */
+mongoc_client_t *server_pop(struct server *server);
+void server_push(struct server *server, mongoc_client_t *client);
+
+enum server_fault {
+    FAULT_DUPLICATE, /* the _id is there */
+    FAULT_DOCUMENT,  /* this document will never be taken */
+    FAULT_PASSING,   /* anything else: try again */
+};
+
+/* Of one item: its code, message and keyPattern (NULL when not given). Codes:
+ * MongoDB's src/mongo/base/error_codes.yml. */
+enum server_fault server_item_fault(int code, struct bytes message, const bson_t *key_pattern);
+/* Of a whole command: is one of its documents to blame? */
+bool server_blames_document(const bson_error_t *cause);
+/* ERROR_REMOTE, transient; with a hint for what an operator can mend. */
+int server_error(struct error *err, const bson_error_t *cause, const char *what);
