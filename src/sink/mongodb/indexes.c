@@ -48,7 +48,8 @@ static bool read_index(struct index *index, struct bytes text, int64_t retention
     if (colon == NULL)
         return read_fields(index, text);
     struct bytes kind = bytes_of(colon + 1, text.len - (size_t)(colon - text.ptr) - 1);
-    if (!read_field(index, bytes_of(text.ptr, (size_t)(colon - text.ptr))))
+    struct bytes field = bytes_of(text.ptr, (size_t)(colon - text.ptr));
+    if (memchr(field.ptr, '+', field.len) != NULL || !read_field(index, field))
         return false;
     index->is_ttl = bytes_equal_text(kind, "ttl");
     index->ttl_s = (retention_ns + NS_PER_S - 1) / NS_PER_S;
