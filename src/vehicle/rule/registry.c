@@ -18,7 +18,9 @@
     KIND(duplicate)                \
     KIND(changed_only)             \
     KIND(json_schema)              \
-    KIND(lua)
+    KIND(lua)                      \
+    KIND(inside)                   \
+    KIND(outside)
 
 #define KIND(name) extern const struct rule_kind rule_##name;
 KINDS
