@@ -65,3 +65,13 @@ int topics_publish(struct topics *topics)
 {
     return atomic_fetch_add_explicit(&topics->count, 1, memory_order_release);
 }
+
+bool topics_raise(struct topics *topics, int number, int partitions)
+{
+    atomic_int *known = &topics->items[number].partitions;
+    int before = atomic_load(known);
+    while (partitions > before)
+        if (atomic_compare_exchange_weak(known, &before, partitions))
+            return true;
+    return false;
+}

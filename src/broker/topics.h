@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The topics of a broker: name <-> number, partitions. Append-only: an entry
- * never changes once its number is out, so that readers need no lock. */
+ * never changes once its number is out, but for its partitions, which may become
+ * more; so readers need no lock. */
 #pragma once
 
 #include <pthread.h>
@@ -13,8 +14,8 @@ enum { TOPIC_NAME_MAX = 100, TOPICS_MAX = 256, PARTITIONS_MAX = 256 };
 
 struct topic {
     char name[TOPIC_NAME_MAX + 1];
-    int partitions;
-    bool is_dead_letters; /* by its name */
+    atomic_int partitions; /* may grow (Kafka) */
+    bool is_dead_letters;  /* by its name */
 };
 
 struct topics {
@@ -34,6 +35,8 @@ int topics_find(const struct topics *topics, const char *name);
  * readers; topics_publish makes it so. NULL when the table is full. */
 struct topic *topics_prepare(struct topics *topics, const char *name, int partitions);
 int topics_publish(struct topics *topics);
+/* Any thread: it has at least so many partitions. True: that is news. */
+bool topics_raise(struct topics *topics, int number, int partitions);
 
 static inline int topics_count(const struct topics *topics)
 {

@@ -11,6 +11,12 @@ static const struct setting settings[] = {
      .is_reloadable = true,
      .help = "The ruleset: a YAML file, or a folder of them read in order of their names. Empty: "
              "the rules that are part of the program (config/rules/default.yaml)."},
+    {.name = "group",
+     .type = SETTING_STRING,
+     .offset = AT(group),
+     .default_text = "",
+     .help = "The consumer group: handlers of the same group share the packets. Empty: gps over "
+             "Kafka, handler over the journal."},
     {.name = "threads",
      .type = SETTING_INT,
      .offset = AT(threads),

@@ -65,7 +65,7 @@ static int start(struct handler *handler, struct ruleset *ruleset, struct error 
     if (add_all_ingest(handler, err) != 0 ||
         plan_new(&shared->plan, shared->broker, ruleset, handler->ingest_names,
                  shared->ingest_count, err) != 0 ||
-        attempts_open(&shared->attempts, shared->config.state_dir, HANDLER_GROUP, err) != 0)
+        attempts_open(&shared->attempts, shared->config.state_dir, shared->config.group, err) != 0)
         return -1;
     atomic_store(&shared->generation, 1);
     while (handler->worker_count < (unsigned)shared->config.threads) {
@@ -85,6 +85,8 @@ int handler_start(struct handler **out, const struct handler_config *config, str
         return error_set(err, ERROR_MEMORY, "no memory for the handler");
     handler->shared.broker = broker;
     handler->shared.config = *config;
+    if (config->group == NULL || config->group[0] == '\0')
+        handler->shared.config.group = HANDLER_GROUP;
     pthread_mutex_init(&handler->shared.lock, NULL);
     health_check("handler");
     if (start(handler, ruleset, err) != 0) {

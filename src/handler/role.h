@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The handler: reads the ingest topics as group "handler", decides by rules, and
+/* The handler: reads the ingest topics as a consumer group, decides by rules, and
  * writes each record to its category's topic or to the dead letters. A position
  * is committed after the outputs before it are durable: a crash repeats, never
  * loses, and a repeat writes the same bytes. */
@@ -10,7 +10,10 @@
 #include "handler/config.h"
 #include "vehicle/ruleset.h"
 
+/* As journals of earlier versions know it; over Kafka, where the name is seen by
+ * others, the one that was agreed on. */
 #define HANDLER_GROUP "handler"
+#define HANDLER_GROUP_KAFKA "gps"
 
 struct handler;
 

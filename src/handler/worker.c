@@ -25,6 +25,7 @@
 
 #define IDLE_NS (250 * NS_PER_MS)
 #define AGAIN_NS NS_PER_S
+#define REVOKE_NS (5 * NS_PER_S)
 
 /* ---- stopping ---- */
 
@@ -100,6 +101,7 @@ static bool settle_down_to(struct worker *worker, size_t most)
     while (flights_waiting(&worker->flights) > most) {
         if (must_give_up(worker))
             return false;
+        consumer_idle(worker->consumer);
         bell_wait(&worker->bell, 10 * NS_PER_MS);
         settle(worker);
     }
@@ -114,6 +116,21 @@ static bool close_flight(struct worker *worker)
     if (has_room)
         flights_begin(&worker->flights, clock_monotonic_ns());
     return has_room;
+}
+
+/* Within a fetch, where no flight is open: what is on its way is committed while
+ * it still counts, else the next owner does it once more. */
+static void on_revoke(void *context)
+{
+    struct worker *worker = context;
+    int64_t until_ns = clock_monotonic_ns() + REVOKE_NS;
+    producer_flush(worker->producer);
+    settle(worker);
+    while (flights_waiting(&worker->flights) > 0 && !must_give_up(worker) &&
+           clock_monotonic_ns() < until_ns) {
+        bell_wait(&worker->bell, 10 * NS_PER_MS);
+        settle(worker);
+    }
 }
 
 /* ---- one record ---- */
@@ -331,6 +348,14 @@ static bool take_plan(struct worker *worker)
 
 /* ---- the thread ---- */
 
+static size_t count_partitions(const struct shared *shared)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < shared->ingest_count; i++)
+        count += (size_t)broker_partitions(shared->broker, shared->ingest[i]);
+    return count;
+}
+
 static int open_streams(struct worker *worker, struct error *err)
 {
     const struct shared *shared = worker->shared;
@@ -339,13 +364,18 @@ static int open_streams(struct worker *worker, struct error *err)
                                              .wake = wake,
                                              .context = worker,
                                              .uses_reserve = true};
-    const struct consumer_options options = {.group = HANDLER_GROUP,
+    const struct consumer_options options = {.group = shared->config.group,
                                              .topics = shared->ingest,
                                              .topic_count = shared->ingest_count,
                                              .start = CONSUMER_FROM_COMMITTED,
+                                             .on_revoke = on_revoke,
                                              .wake = wake,
                                              .context = worker};
     worker->has_failed = false;
+    flights_deinit(&worker->flights); /* topics may have grown */
+    if (flights_init(&worker->flights, (size_t)shared->config.batches_in_flight,
+                     count_partitions(shared), err) != 0)
+        return -1;
     flights_reset(&worker->flights, clock_monotonic_ns());
     if (producer_open(&worker->producer, shared->broker, &handler, err) != 0)
         return -1;
@@ -439,17 +469,11 @@ static void *thread_main(void *argument)
 
 /* ---- life ---- */
 
-static size_t count_partitions(const struct shared *shared)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < shared->ingest_count; i++)
-        count += (size_t)broker_partitions(shared->broker, shared->ingest[i]);
-    return count;
-}
-
 static bool must_stop_recalling(void *context)
 {
-    return is_stopping(context);
+    struct worker *worker = context;
+    consumer_idle(worker->consumer);
+    return is_stopping(worker);
 }
 
 static int allocate(struct worker *worker, struct error *err)
@@ -466,8 +490,7 @@ static int allocate(struct worker *worker, struct error *err)
             0 ||
         recall_init(&worker->recall, err) != 0 || judge_init(&worker->judge, err) != 0)
         return -1;
-    return flights_init(&worker->flights, (size_t)shared->config.batches_in_flight,
-                        count_partitions(shared), err);
+    return 0;
 }
 
 static void deallocate(struct worker *worker)

@@ -58,11 +58,20 @@ struct store {
     struct health_check *health;
 };
 
+/* Looked at in every wait, too: the broker is told that the store is still there. */
 static bool must_give_up(void *context)
 {
     struct store *store = context;
+    if (store->consumer != NULL)
+        consumer_idle(store->consumer);
     return atomic_load(&store->is_stopping) &&
            clock_monotonic_ns() > atomic_load(&store->deadline_ns);
+}
+
+static const char *group_of(const struct store *store)
+{
+    const char *group = store->config.group;
+    return group != NULL && group[0] != '\0' ? group : STORE_GROUP;
 }
 
 /* ---- positions ---- */
@@ -384,12 +393,23 @@ static int run(struct store *store, struct error *err)
     return 0;
 }
 
+/* Within a fetch, so nothing is half taken: write what is in hand and commit it
+ * while it still counts. */
+static void on_revoke(void *context)
+{
+    struct store *store = context;
+    if (store->in_hand > 0)
+        settle(store);
+}
+
 static int open_streams(struct store *store, struct error *err)
 {
-    const struct consumer_options options = {.group = STORE_GROUP,
+    const struct consumer_options options = {.group = group_of(store),
                                              .topics = store->topics,
                                              .topic_count = store->topic_count,
-                                             .start = CONSUMER_FROM_COMMITTED};
+                                             .start = CONSUMER_FROM_COMMITTED,
+                                             .on_revoke = on_revoke,
+                                             .context = store};
     store->is_broken = false;
     store->in_hand = 0;
     delays_clear(&store->delays);
@@ -481,7 +501,7 @@ static int start(struct store *store, struct sink *sink, const char *const *topi
         return error_set(err, ERROR_MEMORY, "no memory for the store");
     if (make_topics(store, topics, topic_count, err) != 0 ||
         sink_worker_new(&store->worker, sink, &store->config.sink, &handler, err) != 0 ||
-        attempts_open(&store->attempts, store->config.state_dir, STORE_GROUP, err) != 0)
+        attempts_open(&store->attempts, store->config.state_dir, group_of(store), err) != 0)
         return -1;
     if (pthread_create(&store->thread, NULL, store_thread, store) != 0)
         return error_set(err, ERROR_IO, "can't start the store's thread");

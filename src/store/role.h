@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store: reads the category topics as group "store" and writes every packet
+/* The store: reads the category topics as a consumer group and writes every packet
  * to the database, once. A position is committed only after the database said
  * STORED for all before it: a crash repeats, and the identity makes repeats
  * harmless.
@@ -22,6 +22,7 @@ struct store;
 
 struct store_config {
     struct sink_config sink;       /* batches, retries */
+    const char *group;             /* NULL or "": STORE_GROUP */
     const char *state_dir;         /* where attempts are remembered, or NULL */
     const char *dead_letter_topic; /* NULL: derived from each topic's name */
     int64_t drain_timeout_ns;      /* at a stop: how long the last batch is tried; 0 = 10 s */

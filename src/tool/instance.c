@@ -27,6 +27,7 @@
 #include "observe/metrics.h"
 #include "sink/config.h"
 #include "sink/sink.h"
+#include "store/config.h"
 #include "store/role.h"
 #include "tool/log_pages.h"
 #include "tool/modules.h"
@@ -57,6 +58,7 @@ struct instance {
     struct handler *handler;
     struct store *store;
     struct live *live;
+    struct live_config live_settings;
     struct server *admin;
     struct status *status;
     struct reporter *graphite, *statsd;
@@ -273,19 +275,29 @@ static int open_sinks(struct instance *instance, struct error *err)
     return -1;
 }
 
+static bool is_over_kafka(const struct instance *instance)
+{
+    const struct broker_config *settings = settings_of(instance, &broker_module);
+    return settings->kind == BROKER_KAFKA;
+}
+
 static int start_handler(struct instance *instance, struct error *err)
 {
     struct handler_config settings =
         *(const struct handler_config *)settings_of(instance, &handler_module);
     settings.topics = (struct setting_list){instance->ingest, instance->ingest_count};
+    if (settings.group[0] == '\0' && is_over_kafka(instance))
+        settings.group = HANDLER_GROUP_KAFKA;
     settings.state_dir = instance->options->data_dir;
     return handler_start(&instance->handler, &settings, instance->broker, instance->ruleset, err);
 }
 
 static int start_store(struct instance *instance, struct error *err)
 {
+    const struct store_settings *store = settings_of(instance, &store_module);
     struct store_config settings = {
         .sink = *(const struct sink_config *)settings_of(instance, &sink_module),
+        .group = store->group,
         .state_dir = instance->options->data_dir,
     };
     return store_start(&instance->store, &settings, instance->broker, instance->sink,
@@ -294,7 +306,10 @@ static int start_store(struct instance *instance, struct error *err)
 
 static int start_live(struct instance *instance, struct error *err)
 {
-    return live_start(&instance->live, settings_of(instance, &live_module), instance->broker,
+    const struct store_settings *store = settings_of(instance, &store_module);
+    instance->live_settings = *(const struct live_config *)settings_of(instance, &live_module);
+    instance->live_settings.store_group = store->group;
+    return live_start(&instance->live, &instance->live_settings, instance->broker,
                       instance->reader != NULL ? instance->reader : instance->sink,
                       instance->category_names, instance->category_topics.count, err);
 }
@@ -340,8 +355,7 @@ static int start_reports(struct instance *instance, struct error *err)
     if (reporter_start_graphite(&instance->graphite, settings_of(instance, &graphite_module), role,
                                 err) != 0)
         return -1;
-    const struct broker_config *broker = settings_of(instance, &broker_module);
-    const char *system = broker->kind == BROKER_KAFKA ? "kafka" : "motorcade";
+    const char *system = is_over_kafka(instance) ? "kafka" : "motorcade";
     if (tracer_start(&instance->tracer, settings_of(instance, &tracing_module), role, system,
                      err) != 0)
         return -1;

@@ -10,6 +10,7 @@
 #include "handler/config.h"
 #include "live/config.h"
 #include "sink/config.h"
+#include "store/config.h"
 #include "tool/status.h"
 #include "vehicle/topics.h"
 
@@ -132,6 +133,7 @@ const struct config_module *const all_modules[] = {
     &kafka_module,
     &topics_module,
     &handler_module,
+    &store_module,
     &sink_module,
     &live_module,
     &admin_module,

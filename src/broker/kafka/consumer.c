@@ -36,6 +36,14 @@ static const int64_t seek_timeout_ns = 100 * NS_PER_MS;
 
 /* ---- opening ---- */
 
+static bool is_left_out(const struct consumer_options *options, int topic, int partition)
+{
+    for (size_t i = 0; i < options->only_count; i++)
+        if (options->only[i].topic == topic && options->only[i].partition == partition)
+            return false;
+    return options->only_count > 0;
+}
+
 static int make_cursors(struct kafka_consumer *consumer, const struct consumer_options *options,
                         struct error *err)
 {
@@ -58,6 +66,7 @@ static int make_cursors(struct kafka_consumer *consumer, const struct consumer_o
             struct cursor *cursor = &topic->cursors[p];
             cursor->next = cursor->committed = cursor->sent = cursor->acked = -1;
             cursor->start = cursor->end = -1;
+            cursor->is_left_out = is_left_out(options, topic->topic, p);
         }
     }
     return 0;
@@ -245,7 +254,7 @@ static int begin(struct kafka_consumer *consumer, const struct consumer_options 
             for (int p = 0; p < consumer->topics[i].partitions; p++) {
                 struct cursor *cursor = &consumer->topics[i].cursors[p];
                 cursor->next = cursor->start;
-                cursor->is_owned = true;
+                cursor->is_owned = !cursor->is_left_out;
             }
         return 0;
     }

@@ -8,6 +8,7 @@
 
 struct cursor {
     atomic_bool is_owned;
+    bool is_left_out;          /* broadcast: not among those asked for */
     bool must_seek;            /* librdkafka has not taken `next` yet: what comes is old */
     _Atomic int64_t next;      /* the next offset to give; -1: known with the first record */
     _Atomic int64_t committed; /* by the owner; -1: not yet */

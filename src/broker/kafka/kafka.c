@@ -39,7 +39,11 @@ static void kafka_close(struct broker *broker)
 static int kafka_add_topic(struct broker *broker, int number, struct error *err)
 {
     struct topic *topic = &broker->topics.items[number];
-    return kafka_ask_topic(as_kafka(broker), topic->name, &topic->partitions, err);
+    int partitions = topic->partitions;
+    if (kafka_ask_topic(as_kafka(broker), topic->name, &partitions, err) != 0)
+        return -1;
+    topic->partitions = partitions;
+    return 0;
 }
 
 static int kafka_offsets(struct broker *broker, int topic, int partition,

@@ -43,8 +43,9 @@ rd_kafka_topic_partition_list_t *kafka_all_partitions(const struct kafka_consume
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     for (size_t i = 0; i < consumer->topic_count; i++)
-        rd_kafka_topic_partition_list_add_range(list, consumer->topics[i].name, 0,
-                                                consumer->topics[i].partitions - 1);
+        for (int p = 0; p < consumer->topics[i].partitions; p++)
+            if (!consumer->topics[i].cursors[p].is_left_out)
+                rd_kafka_topic_partition_list_add(list, consumer->topics[i].name, p);
     return list;
 }
 
@@ -172,6 +173,21 @@ void kafka_forward(struct kafka_consumer *consumer, const rd_kafka_topic_partiti
     rd_kafka_queue_destroy(queue);
 }
 
+/* The topic has become larger since it was looked up: the owner, whose tables may
+ * be too small, begins again. */
+static void note_growth(struct kafka_consumer *consumer,
+                        const rd_kafka_topic_partition_t *partition)
+{
+    struct topic_cursors *topic = kafka_cursors_by_name(consumer, partition->topic);
+    if (partition->partition < topic->partitions)
+        return;
+    topics_raise(&consumer->kafka->base.topics, topic->topic, partition->partition + 1);
+    topic->partitions = partition->partition + 1;
+    error_set(&consumer->failure, ERROR_BUSY, "topic \"%s\" has become larger: %d partitions",
+              topic->name, topic->partitions);
+    consumer->failure.is_transient = true;
+}
+
 /* `list` has the positions, or errors; its offsets become where to begin. */
 static void take_partitions(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
 {
@@ -186,6 +202,7 @@ static void take_partitions(struct kafka_consumer *consumer, rd_kafka_topic_part
         cursor->must_seek = false;
         partition->offset = cursor->next >= 0 ? cursor->next : RD_KAFKA_OFFSET_INVALID;
         cursor->is_owned = true;
+        note_growth(consumer, partition);
         kafka_forward(consumer, partition);
     }
 }
