@@ -13,8 +13,8 @@ help: ## this page
 build: ## build the program: build/src/motorcade
 	@scripts/build
 
-run: ## build and run everything with a simulated fleet of 500 cabs; Ctrl-C stops it
-	@scripts/run-demo
+run: ## build and run everything with a simulated fleet of 500 cabs; Ctrl-C stops it; PROFILE=monitoring
+	@scripts/run-demo $(if $(PROFILE),--profile $(PROFILE))
 
 test: ## build and run every test
 	@scripts/test
@@ -28,8 +28,9 @@ bench: ## the table of performance figures
 check: ## the gate: format, layers, lint
 	@scripts/check
 
-docs: ## make docs/reference from the program's own tables
+docs: ## make docs/reference from the program's own tables, dashboards and alerts from theirs
 	@scripts/docs
+	@scripts/dashboards
 
 receiver: ## terminal 1: a gateway on :30000 with its embedded journal
 	@scripts/build

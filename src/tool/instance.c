@@ -29,6 +29,7 @@
 #include "sink/sink.h"
 #include "store/config.h"
 #include "store/role.h"
+#include "tool/ceilings.h"
 #include "tool/log_pages.h"
 #include "tool/modules.h"
 #include "tool/notify.h"
@@ -383,6 +384,7 @@ static int start(struct instance *instance, struct error *err)
 {
     raise_file_limit();
     log_pages_add();
+    ceilings_add(instance->options->data_dir);
     instance->statusz = (struct statusz){.role = instance->options->name,
                                          .data_dir = instance->options->data_dir,
                                          .config = instance->options->config,
@@ -421,6 +423,7 @@ static void stop(struct instance *instance)
     sink_close(instance->reader);
     sink_close(instance->sink);
     statusz_remove();
+    ceilings_remove(instance->options->data_dir);
     notify_stop(instance->notify);
     reporter_stop(instance->graphite); /* the broker's figures are still there */
     reporter_stop(instance->statsd);
