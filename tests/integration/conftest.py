@@ -245,11 +245,17 @@ def kafka(tmp_path_factory):
         cluster.delete()
 
 
-@pytest.fixture(scope="module")
-def kafka3(tmp_path_factory):
-    """Three brokers: replication 3, min.insync.replicas 2."""
+@pytest.fixture(scope="session")
+def three_brokers(tmp_path_factory):
     cluster = Cluster(data=tmp_path_factory.mktemp("kafka3") / "cluster")
     try:
         yield cluster.start("--nodes", "3")
     finally:
         cluster.delete()
+
+
+@pytest.fixture
+def kafka3(three_brokers):
+    """Three brokers: replication 3, min.insync.replicas 2. All up, whatever a test before did."""
+    three_brokers.start_all()
+    return three_brokers

@@ -38,6 +38,9 @@ class Cluster:
     def delete(self):
         self._script("delete", "--data", self.data)
 
+    def start_all(self):
+        self._script("start", "--data", self.data)
+
     def start_node(self, node):
         self._script("start", "--data", self.data, "--node", node)
 
