@@ -24,11 +24,28 @@ static int left_ms(int64_t deadline_ns)
 
 /* ---- topics ---- */
 
+/* What one broker says is there the next one asked may not have heard of yet. */
+static int describe(struct kafka *kafka, const char *name, struct kafka_topic_state *state,
+                    struct error *err)
+{
+    int64_t deadline_ns = deadline_of(kafka);
+    struct error cause;
+    while (kafka_admin_describe(&kafka->ask, name, state, &cause) != 0) {
+        if (cause.kind != ERROR_NOT_FOUND || clock_monotonic_ns() > deadline_ns) {
+            if (err != NULL)
+                *err = cause;
+            return -1;
+        }
+        clock_sleep_ns(look_again_ns);
+    }
+    return 0;
+}
+
 /* As it is on the cluster, made where that is allowed. */
 static int find_topic(struct kafka *kafka, const char *name, int wanted,
                       struct kafka_topic_state *state, struct error *err)
 {
-    if (kafka_admin_describe(&kafka->ask, name, state, err) != 0)
+    if (describe(kafka, name, state, err) != 0)
         return -1;
     if (state->exists)
         return 0;
@@ -46,7 +63,7 @@ static int find_topic(struct kafka *kafka, const char *name, int wanted,
     }
     /* Another process may have been faster: then it shows in a moment. */
     int64_t deadline_ns = deadline_of(kafka);
-    while (kafka_admin_describe(&kafka->ask, name, state, err) == 0) {
+    while (describe(kafka, name, state, err) == 0) {
         if (state->exists)
             return 0;
         if (clock_monotonic_ns() > deadline_ns)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/kafka/client.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/must.h"
@@ -150,12 +152,34 @@ int kafka_conf_check(const char *property, struct error *err)
 
 /* ---- the connection ---- */
 
+/* librdkafka would tell it in OpenSSL's words. */
+static int check_file(const char *setting, const char *path, struct error *err)
+{
+    if (path[0] == '\0' || access(path, R_OK) == 0)
+        return 0;
+    return error_set_errno(err, ERROR_CONFIG, errno, "%s: can't read %s", setting, path);
+}
+
+static int check_files(const struct kafka_config *config, struct error *err)
+{
+    if (!config->tls.is_on)
+        return 0;
+    if (check_file("kafka.tls.ca", config->tls.ca, err) != 0 ||
+        check_file("kafka.tls.cert", config->tls.cert, err) != 0)
+        return -1;
+    return check_file("kafka.tls.key", config->tls.key, err);
+}
+
 int kafka_client_open(struct kafka_client *client, rd_kafka_type_t type, rd_kafka_conf_t *conf,
                       const struct kafka_config *config, struct error *err)
 {
     char reason[ERRSTR_MAX];
     *client = (struct kafka_client){.config = config};
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_STATS);
+    if (check_files(config, err) != 0) {
+        rd_kafka_conf_destroy(conf);
+        return -1;
+    }
     client->rk = rd_kafka_new(type, conf, reason, sizeof reason);
     if (client->rk == NULL) {
         rd_kafka_conf_destroy(conf);
@@ -266,6 +290,12 @@ static bool is_login(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
 }
 
+static bool is_out_of_reach(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+           code == RD_KAFKA_RESP_ERR__TIMED_OUT;
+}
+
 static const char *fix_of(const struct kafka_config *config, rd_kafka_resp_err_t code)
 {
     static const struct {
@@ -278,10 +308,6 @@ static const char *fix_of(const struct kafka_config *config, rd_kafka_resp_err_t
          "mend kafka.sasl.mechanism, kafka.sasl.username or kafka.sasl.password"},
         {RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, "mend kafka.sasl.mechanism"},
         {RD_KAFKA_RESP_ERR__RESOLVE, "mend kafka.brokers"},
-        {RD_KAFKA_RESP_ERR__TRANSPORT, "is the cluster up, and its address in kafka.brokers?"},
-        {RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
-         "is the cluster up, and its address in kafka.brokers?"},
-        {RD_KAFKA_RESP_ERR__TIMED_OUT, "is the cluster up, and its address in kafka.brokers?"},
         {RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, "make it with \"motorcade topics create\""},
         {RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, "make it with \"motorcade topics create\""},
         {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "make it with \"motorcade topics create\""},
@@ -301,6 +327,11 @@ static const char *fix_of(const struct kafka_config *config, rd_kafka_resp_err_t
     if (is_login(code) && has_old_scram(config))
         return "mend kafka.sasl.username or kafka.sasl.password; or is it Kafka 4, whose SCRAM "
                "wants librdkafka 2.6.1 or newer? (or kafka.sasl.mechanism plain, with TLS)";
+    if (is_out_of_reach(code))
+        return config == NULL || config->tls.is_on
+                   ? "is the cluster up, and its address in kafka.brokers?"
+                   : "is the cluster up, its address in kafka.brokers, or does it want "
+                     "kafka.tls.enabled?";
     if (code == RD_KAFKA_RESP_ERR__SSL)
         return config != NULL && config->tls.is_on
                    ? "mend kafka.tls.ca (it must hold who signed the brokers' certificates), "

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Over Kafka, whatever dies or leaves: what was acked is in the store, once, and in order.
+
+Counts are short here; MOTORCADE_SOAK=1 (make soak) runs them in full."""
+
+import os
+import random
+
+from kafka_system import Balancer, random_moment, fleet, system  # noqa: F401 (fixtures)
+
+SOAK = os.environ.get("MOTORCADE_SOAK") == "1"
+KILLS = 100 if SOAK else 6
+REBALANCES = 50 if SOAK else 4
+HOPS = 50 if SOAK else 4
+
+
+def test_kill_9_of_any_role_loses_and_doubles_nothing(system, fleet):
+    store, handler, gateway = system.start()
+    cars = fleet(gateway.gateway)
+    chance = random.Random(4711)
+    for _ in range(KILLS):
+        cars.wait_acks("acks between two kills")
+        random_moment(chance)
+        chance.choice((store, handler, gateway)).restart("kill")
+    cars.finish()
+    assert system.check(cars) > KILLS * 10
+
+
+def test_members_that_come_and_go_lose_and_double_nothing(system, fleet):
+    """Handlers and stores; half of the handlers leave without a word."""
+    gateway, *_ = system.start("gateway", "handler", "store")
+    cars = fleet(gateway.gateway)
+    chance = random.Random(11)
+    for number in range(REBALANCES):
+        member = system.role("handler" if number % 2 == 0 else "store",
+                             data=None)
+        cars.wait_acks("acks while a member joins")
+        random_moment(chance, 1)
+        if member.role == "handler" and number % 4 == 0:
+            member.kill()
+        else:
+            assert member.stop() == 0
+    cars.finish()
+    system.check(cars)
+
+
+def test_cars_that_hop_between_gateways_lose_and_double_nothing(system, fleet):
+    one, other, *_ = system.start("gateway", "gateway", "handler", "store")
+    balancer = Balancer([one.gateway, other.gateway])
+    cars = fleet(balancer.address)
+    chance = random.Random(3)
+    for _ in range(HOPS):
+        cars.wait_acks("acks between two hops")
+        random_moment(chance)
+        balancer.hop()
+    cars.finish()
+    balancer.close()
+    system.check(cars)
+    for gateway in (one, other):
+        assert gateway.metric("motorcade_gateway_packets_accepted_total") > 0
+
+
+def test_a_rolling_restart_under_load_loses_and_doubles_nothing(system, fleet):
+    gateways = system.start("gateway", "gateway")
+    others = system.start("handler", "handler", "store")
+    balancer = Balancer([gateway.gateway for gateway in gateways])
+    cars = fleet(balancer.address)
+    for process in gateways + others:
+        cars.wait_acks("acks between two restarts")
+        process.restart("stop")
+    cars.wait_acks("acks after the last restart")
+    cars.finish()
+    balancer.close()
+    system.check(cars)
