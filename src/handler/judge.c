@@ -171,6 +171,7 @@ static void judge_packet(struct judge *judge, const struct ruleset *ruleset,
     switch (out->verdict) {
     case VERDICT_PASS:
     case VERDICT_FLAG:
+    case VERDICT_ROUTE:
         passed(judge, ruleset, in, topic, mc, out);
         return;
     case VERDICT_DEAD_LETTER:

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/must.h"
 #include "base/text.h"
 #include "vehicle/rule/age.h"
@@ -63,6 +64,28 @@ static size_t find_category(const struct ruleset *ruleset, const struct packet *
     return candidate->category;
 }
 
+/* The same packets, or vehicles, each time. */
+static bool is_drawn(const struct rule *rule, const struct packet *packet)
+{
+    const uint8_t *identity = packet->identity.bytes;
+    uint64_t parts[3] = {hash64(rule->id)};
+    if (rule->state.bytes > 0)
+        memcpy(&parts[1], identity, 8); /* the vehicle */
+    else
+        memcpy(&parts[1], identity + 8, 16); /* order and content */
+    return hash64(bytes_of((const char *)parts, sizeof parts)) <= rule->sample_max;
+}
+
+static bool is_selected(const struct rule *rule, const struct packet *packet)
+{
+    if (rule->sample_max != UINT64_MAX && !is_drawn(rule, packet))
+        return false;
+    return rule->when == NULL || predicate_holds(rule->when, packet);
+}
+
+static bool passes_guarded(const struct rule *rule, const struct packet *packet,
+                           const struct rule_context *context, int64_t age_ns);
+
 /* The hot loop's body. The order of the cases is that of how often they occur. */
 static inline bool passes(const struct rule_test *test, const struct packet *packet,
                           const struct rule_context *context, int64_t age_ns)
@@ -79,8 +102,18 @@ static inline bool passes(const struct rule_test *test, const struct packet *pac
                (age_ns >= test->age_low_ns && age_ns <= test->age_high_ns);
     case RULE_CALL:
         return test->rule->kind->run(test->rule->check, packet, context);
+    case RULE_GUARDED:
+        return passes_guarded(test->rule, packet, context, age_ns);
     }
     return false;
+}
+
+__attribute__((noinline)) static bool passes_guarded(const struct rule *rule,
+                                                     const struct packet *packet,
+                                                     const struct rule_context *context,
+                                                     int64_t age_ns)
+{
+    return !is_selected(rule, packet) || passes(&rule->test, packet, context, age_ns);
 }
 
 static void set_flag(struct packet *packet, struct bytes flag)
@@ -108,7 +141,13 @@ __attribute__((noinline, cold)) static void explain(const struct rule *rule,
                                                     struct decision *out)
 {
     char words[RULESET_DETAIL_MAX - 80]; /* the id always fits behind */
-    rule->kind->explain(rule->check, packet, context, words, sizeof words);
+    char detail[sizeof words];
+    rule->kind->explain(rule->check, packet, context, detail, sizeof detail);
+    trim_utf8(detail, sizeof detail);
+    if (rule->common.message == NULL)
+        memcpy(words, detail, sizeof words);
+    else
+        rule_template_print(rule->common.message, packet, detail, words, sizeof words);
     trim_utf8(words, sizeof words);
     snprintf(out->detail, sizeof out->detail, "%s (rule %s)", words, rule->id.ptr);
     out->reason = rule->kind->reason;
@@ -125,6 +164,15 @@ static size_t transform(const struct ruleset *ruleset, struct packet *packet,
     size_t category = find_category(ruleset, packet);
     transform_apply(&ruleset->categories[category].transform, changed, packet, context);
     return category;
+}
+
+static void route(const struct ruleset *ruleset, const struct rule *rule, struct packet *packet,
+                  struct decision *out)
+{
+    if (rule->flag.len > 0)
+        set_flag(packet, rule->flag);
+    out->category = rule->to;
+    packet->category = ruleset->categories[rule->to].name;
 }
 
 enum verdict ruleset_apply(const struct ruleset *ruleset, struct packet *packet,
@@ -157,6 +205,9 @@ enum verdict ruleset_apply(const struct ruleset *ruleset, struct packet *packet,
             return VERDICT_DEAD_LETTER;
         case RULE_DROP:
             return VERDICT_DROP;
+        case RULE_ROUTE:
+            route(ruleset, test->rule, packet, out);
+            return VERDICT_ROUTE;
         }
     }
     return out->failed_count == 0 ? VERDICT_PASS : VERDICT_FLAG;

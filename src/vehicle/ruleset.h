@@ -72,13 +72,13 @@ void ruleset_thread_free(struct rule_thread *thread); /* NULL is fine */
 
 /* ---- deciding ---- */
 
-enum verdict { VERDICT_PASS, VERDICT_FLAG, VERDICT_DEAD_LETTER, VERDICT_DROP };
-enum { VERDICT_COUNT = VERDICT_DROP + 1 };
+enum verdict { VERDICT_PASS, VERDICT_FLAG, VERDICT_DEAD_LETTER, VERDICT_DROP, VERDICT_ROUTE };
+enum { VERDICT_COUNT = VERDICT_ROUTE + 1 };
 
 struct decision {
-    size_t category;
+    size_t category;    /* of ROUTE: where it goes */
     enum reason reason; /* of DEAD_LETTER */
-    /* Every rule that failed; the last is the one that decided DEAD_LETTER or DROP. */
+    /* Every rule that failed; the last is the one that decided, but for FLAG. */
     const struct rule *failed[17];
     size_t failed_count;
     char detail[RULESET_DETAIL_MAX]; /* of DEAD_LETTER: one sentence; else not written */

@@ -25,6 +25,7 @@ struct loader {
     struct ruleset *ruleset;
     struct rule_list all;
     struct rule_list common;
+    struct rule_list attached; /* common ones that name their categories */
     struct category categories[RULESET_CATEGORIES_MAX];
     struct rule_list own[RULESET_CATEGORIES_MAX];
     size_t category_count; /* without `other` */
@@ -69,26 +70,38 @@ static int check_unique(const struct loader *loader, const struct yaml_node *nod
     return 0;
 }
 
-static int take_rule(struct loader *loader, const struct yaml_node *node, struct rule_list *list,
-                     struct error *err)
+static int compile_rule(struct loader *loader, struct rule *rule, struct error *err)
 {
     struct ruleset *ruleset = loader->ruleset;
-    struct rule *rule = rule_alloc(&ruleset->arena, sizeof *rule);
-    if (rule == NULL)
-        return no_memory(err);
-    rule->index = (unsigned)loader->all.count;
-    struct rule_build build = {.node = node,
+    struct rule_build build = {.node = rule->node,
                                .arena = &ruleset->arena,
                                .layout = &ruleset->layout,
                                .files = &loader->files,
                                .rule = rule};
-    uint64_t files = loader->files.hash;
-    if (rule_compile(&build, err) != 0 || check_unique(loader, node, rule, err) != 0)
+    if (rule_compile(&build, err) != 0 || check_unique(loader, rule->node, rule, err) != 0)
         return -1;
-    rule->fingerprint =
-        yaml_fingerprint(node, files == loader->files.hash ? 0 : loader->files.hash);
+    rule->fingerprint = yaml_fingerprint(rule->node, rule->fingerprint); /* and its files' */
     rule->test.rule = rule;
-    if (list_add(&loader->all, rule) != 0 || list_add(list, rule) != 0)
+    return 0;
+}
+
+static int take_rule(struct loader *loader, const struct yaml_node *node, struct rule_list *list,
+                     struct error *err)
+{
+    struct rule *rule = rule_alloc(&loader->ruleset->arena, sizeof *rule);
+    if (rule == NULL)
+        return no_memory(err);
+    rule->node = node;
+    rule->index = (unsigned)loader->all.count;
+    if (compile_rule(loader, rule, err) != 0)
+        return -1;
+    bool is_attached = rule->common.categories.count > 0;
+    if (is_attached && list != &loader->common)
+        return yaml_error(yaml_get(node, "category"), err,
+                          "the rule stands in a category already: \"category\" is for those "
+                          "outside");
+    if (list_add(&loader->all, rule) != 0 ||
+        list_add(is_attached ? &loader->attached : list, rule) != 0)
         return no_memory(err);
     return 0;
 }
@@ -255,16 +268,87 @@ static int take_file(struct loader *loader, const char *path, struct error *err)
     return result;
 }
 
+/* ---- names of categories, once all are known ---- */
+
+/* Its place; category_count is `other`. */
+static int find_category(const struct loader *loader, const struct yaml_node *node,
+                         struct bytes name, size_t *out, struct error *err)
+{
+    const char *names[RULESET_CATEGORIES_MAX + 1];
+    size_t count = loader->category_count;
+    for (size_t i = 0; i <= count; i++) {
+        names[i] = i == count ? "other" : loader->categories[i].name.ptr;
+        *out = i;
+        if (bytes_equal_text(name, names[i]))
+            return 0;
+    }
+    names[count + 1 > RULESET_CATEGORIES_MAX ? RULESET_CATEGORIES_MAX : count + 1] = NULL;
+    const char *near = yaml_suggest(name.ptr, names);
+    if (near != NULL)
+        return yaml_error(node, err, "no category is named \"%.60s\"; did you mean \"%s\"?",
+                          name.ptr, near);
+    return yaml_error(node, err, "no category is named \"%.60s\"", name.ptr);
+}
+
+static int attach(struct loader *loader, struct rule *rule, struct error *err)
+{
+    const struct yaml_node *node = yaml_get(rule->node, "category");
+    for (size_t i = 0; i < rule->common.categories.count; i++) {
+        size_t category;
+        const struct yaml_node *place =
+            yaml_kind(node) == YAML_SEQUENCE ? yaml_item(node, i) : node;
+        if (find_category(loader, place, rule->common.categories.items[i], &category, err) != 0)
+            return -1;
+        bool is_other = category == loader->category_count;
+        struct rule_list *list = is_other ? &loader->other_own : &loader->own[category];
+        for (size_t k = 0; k < list->count; k++)
+            if (list->items[k] == rule)
+                return yaml_error(place, err, "the category is named twice");
+        if (list_add(list, rule) != 0)
+            return no_memory(err);
+    }
+    return 0;
+}
+
+static int resolve_names(struct loader *loader, struct error *err)
+{
+    for (size_t i = 0; i < loader->attached.count; i++)
+        if (attach(loader, loader->attached.items[i], err) != 0)
+            return -1;
+    for (size_t i = 0; i < loader->all.count; i++) {
+        struct rule *rule = loader->all.items[i];
+        if (rule->action == RULE_ROUTE &&
+            find_category(loader, yaml_get(rule->node, "to"), rule->common.to, &rule->to, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* ---- layout ---- */
 
-static int copy_tests(struct rule_test *tests, const struct rule_list *list)
+static bool is_guarded(const struct rule *rule)
 {
-    int flags = 0;
+    return rule->when != NULL || rule->sample_max != UINT64_MAX;
+}
+
+struct copied {
+    struct rule_test *tests;
+    size_t count;
+    int flags; /* that they may set */
+};
+
+static void copy_tests(struct copied *copied, const struct rule_list *list)
+{
     for (size_t i = 0; i < list->count; i++) {
-        tests[i] = list->items[i]->test;
-        flags += list->items[i]->action == RULE_FLAG;
+        const struct rule *rule = list->items[i];
+        if (!rule->common.is_enabled)
+            continue;
+        struct rule_test *test = &copied->tests[copied->count++];
+        *test = rule->test;
+        if (is_guarded(rule))
+            test->form = RULE_GUARDED;
+        copied->flags += rule->action != RULE_DEAD_LETTER && rule->flag.len > 0;
     }
-    return flags;
 }
 
 static void fold(struct category *category, struct rule_test *rest)
@@ -304,14 +388,15 @@ static int lay_out(struct loader *loader, struct category *category, const struc
     struct rule_test *rest = rule_alloc(&loader->ruleset->arena, (count + 1) * sizeof *rest);
     if (tests == NULL || rest == NULL)
         return no_memory(err);
-    int flags = copy_tests(tests, &loader->common);
-    flags += copy_tests(tests + loader->common.count, own);
-    if (flags > CATEGORY_FLAGS_MAX)
+    struct copied copied = {.tests = tests};
+    copy_tests(&copied, &loader->common);
+    copy_tests(&copied, own);
+    if (copied.flags > CATEGORY_FLAGS_MAX)
         return error_set(err, ERROR_CONFIG,
                          "category \"%s\" has %d rules that flag; a packet holds at most %d flags",
-                         category->name.ptr, flags, CATEGORY_FLAGS_MAX);
+                         category->name.ptr, copied.flags, CATEGORY_FLAGS_MAX);
     category->tests = tests;
-    category->test_count = count;
+    category->test_count = copied.count;
     fold(category, rest);
     return 0;
 }
@@ -367,6 +452,8 @@ static int complete(struct loader *loader, struct error *err)
 {
     struct ruleset *ruleset = loader->ruleset;
     size_t count = loader->category_count + 1;
+    if (resolve_names(loader, err) != 0)
+        return -1;
     ruleset->categories = rule_alloc(&ruleset->arena, count * sizeof *ruleset->categories);
     ruleset->rules = rule_alloc(&ruleset->arena, (loader->all.count + 1) * sizeof(struct rule *));
     if (ruleset->categories == NULL || ruleset->rules == NULL)
@@ -432,6 +519,7 @@ static int loader_finish(struct loader *loader, int result, struct ruleset **out
         ruleset_unref(loader->ruleset);
     free(loader->all.items);
     free(loader->common.items);
+    free(loader->attached.items);
     for (size_t i = 0; i < RULESET_CATEGORIES_MAX; i++)
         free(loader->own[i].items);
     free(loader->other_own.items);

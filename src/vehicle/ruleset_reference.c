@@ -52,16 +52,7 @@ static const char common[] =
     "\n"
     "Rules run in the order written, the common ones first; the first that dead-letters or drops "
     "ends the work on the packet.\n"
-    "\n"
-    "| setting | meaning |\n"
-    "|---|---|\n"
-    "| `id` | required; 1-64 of `a-z`, `0-9`, `-`; unique. Names the rule in dead letters and "
-    "metrics |\n"
-    "| `kind` | required; one of those below |\n"
-    "| `on_fail` | `dead_letter` (default): kept with the reason in `<topic>.dead-letters`; "
-    "`flag`: "
-    "passes with a flag; `drop`: not kept, counted by rule |\n"
-    "| `flag` | with `on_fail: flag`: the flag's name; default is the `id` |\n";
+    "\n";
 
 static void print_fields(struct buf *out)
 {
@@ -130,11 +121,22 @@ static void print_kind(struct buf *out, const struct rule_kind *kind)
     rule_print_settings(kind->settings, out);
 }
 
+static void print_common(struct buf *out)
+{
+    buf_append_text(out, common);
+    buf_append_text(out, "| setting | type | required | meaning |\n|---|---|---|---|\n"
+                         "| `id` | text | yes | 1-64 of `a-z`, `0-9`, `-`; unique. Names the rule "
+                         "in dead letters and metrics |\n"
+                         "| `kind` | text | yes | one of those below |\n");
+    for (const struct rule_setting *s = rule_common_settings; s->name != NULL; s++)
+        print_setting(out, s);
+}
+
 int ruleset_print_reference(struct buf *out)
 {
     buf_append_text(out, intro);
     buf_append_text(out, match);
-    buf_append_text(out, common);
+    print_common(out);
     print_fields(out);
     buf_append_text(out, "\n## Kinds\n");
     for (size_t i = 0; rule_registry[i] != NULL; i++)

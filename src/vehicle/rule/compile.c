@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "vehicle/predicate.h"
 #include "vehicle/rule/rule.h"
 
 enum {
@@ -13,19 +14,45 @@ enum {
 };
 #define LOOKBACK_MAX_NS (LOOKBACK_MAX_DAYS * 24 * 3600 * NS_PER_S)
 
-static const char *const common_keys[] = {"id", "kind", "on_fail", "flag"};
-enum { COMMON_KEYS = sizeof common_keys / sizeof common_keys[0] };
+static const char *const action_names[] = {"dead_letter", "flag", "drop", "route", NULL};
 
-static const char *const action_names[] = {"dead_letter", "flag", "drop", NULL};
+#define AT(member) offsetof(struct rule_common, member)
+const struct rule_setting rule_common_settings[] = {
+    {"on_fail", RULE_SETTING_CHOICE, AT(on_fail), false, action_names,
+     "what becomes of a packet that fails. `dead_letter` (default): it is kept with the reason in "
+     "`<topic>.dead-letters`. `flag`: it passes with a flag. `drop`: it is not kept, only counted "
+     "by rule. `route`: it goes to the category in `to`, without that one's rules"},
+    {"flag", RULE_SETTING_TEXT, AT(flag), false, NULL,
+     "with `on_fail: flag` or `route`: the flag's name; when flagging, the `id` by default"},
+    {"to", RULE_SETTING_TEXT, AT(to), false, NULL,
+     "with `on_fail: route`: a category that some file declares, or `other`"},
+    {"category", RULE_SETTING_TEXTS, AT(categories), false, NULL,
+     "in the list outside of categories: the rule is of these categories, after their own rules; "
+     "so a file of its own can add to a category of another file"},
+    {"when", RULE_SETTING_NODE, AT(when), false, NULL,
+     "a condition as of `match`: other packets pass unseen"},
+    {"sample", RULE_SETTING_NUMBER, AT(sample), false, NULL,
+     "the share of packets that is looked at, 0.1 for a tenth; always the same ones. A rule that "
+     "remembers takes a share of the vehicles",
+     .min = 1e-9, .max = 1},
+    {"enabled", RULE_SETTING_BOOL, AT(is_enabled), false, NULL,
+     "`false`: checked when loaded, then left aside"},
+    {"message", RULE_SETTING_TEMPLATE, AT(message), false, NULL,
+     "what its dead letters say, with `{field}` and `{detail}` (what they would say without)"},
+    {0},
+};
+#undef AT
 
-/* ---- the rule ---- */
+/* ---- what is the kind's own ---- */
 
 static int check_keys(const struct yaml_node *node, const struct rule_kind *kind, struct error *err)
 {
     const char *known[KEYS_MAX + 1];
     size_t count = 0;
-    for (; count < COMMON_KEYS; count++)
-        known[count] = common_keys[count];
+    known[count++] = "id";
+    known[count++] = "kind";
+    for (const struct rule_setting *s = rule_common_settings; s->name != NULL; s++)
+        known[count++] = s->name;
     for (const struct rule_setting *s = kind->settings; s->name != NULL; s++) {
         must(count < KEYS_MAX);
         known[count++] = s->name;
@@ -113,27 +140,61 @@ static int read_kind(const struct yaml_node *node, struct rule *rule, struct err
     return 0;
 }
 
-static int read_action(const struct yaml_node *node, struct rule *rule, struct error *err)
+static int read_flag(struct rule_build *build, struct error *err)
 {
-    const struct yaml_node *on_fail = yaml_get(node, "on_fail");
-    const struct yaml_node *flag = yaml_get(node, "flag");
-    int action = RULE_DEAD_LETTER;
-    if (on_fail != NULL && rule_read_choice(on_fail, "on_fail", action_names, &action, err) != 0)
-        return -1;
-    rule->action = (enum rule_action)action;
-    rule->flag = rule->id;
+    struct rule *rule = build->rule;
+    const struct yaml_node *flag = yaml_get(build->node, "flag");
+    if (rule->action == RULE_FLAG)
+        rule->flag = rule->id;
     if (flag == NULL)
         return 0;
-    if (rule->action != RULE_FLAG)
-        return yaml_error(flag, err, "\"flag\" is for rules with on_fail: flag");
+    if (rule->action != RULE_FLAG && rule->action != RULE_ROUTE)
+        return yaml_error(flag, err, "\"flag\" is for rules with on_fail: flag or route");
     return rule_read_name(flag, "flag", ID_MAX, &rule->flag, err);
+}
+
+static int check_to(const struct rule_build *build, struct error *err)
+{
+    const struct yaml_node *to = yaml_get(build->node, "to");
+    bool is_route = build->rule->action == RULE_ROUTE;
+    if (is_route && to == NULL)
+        return yaml_error(build->node, err, "on_fail: route needs \"to\": the category's name");
+    if (!is_route && to != NULL)
+        return yaml_error(to, err, "\"to\" is for rules with on_fail: route");
+    return 0;
+}
+
+static int read_when(struct rule_build *build, struct error *err)
+{
+    struct rule *rule = build->rule;
+    if (rule->common.when == NULL)
+        return 0;
+    struct predicate *when = rule_alloc(build->arena, sizeof *when);
+    if (when == NULL)
+        return error_set(err, ERROR_MEMORY, "no memory for a ruleset");
+    rule->when = when;
+    return predicate_compile(rule->common.when, build->arena, when, err);
+}
+
+static int read_common(struct rule_build *build, struct error *err)
+{
+    struct rule *rule = build->rule;
+    rule->common = (struct rule_common){.sample = 1, .is_enabled = true};
+    if (rule_read_settings(build, build->node, rule_common_settings, "a rule", &rule->common,
+                           err) != 0)
+        return -1;
+    rule->action = (enum rule_action)rule->common.on_fail;
+    rule->sample_max =
+        rule->common.sample >= 1 ? UINT64_MAX : (uint64_t)(rule->common.sample * 0x1p64);
+    if (read_flag(build, err) != 0 || check_to(build, err) != 0)
+        return -1;
+    return read_when(build, err);
 }
 
 int rule_compile(struct rule_build *build, struct error *err)
 {
     const struct yaml_node *node = build->node;
     struct rule *rule = build->rule;
-    *rule = (struct rule){0};
     if (yaml_kind(node) != YAML_MAPPING)
         return yaml_error(node, err, "a rule is a mapping with id, kind and the kind's settings");
     if (read_kind(node, rule, err) != 0 || check_keys(node, rule->kind, err) != 0)
@@ -141,8 +202,8 @@ int rule_compile(struct rule_build *build, struct error *err)
     const struct yaml_node *id = yaml_get(node, "id");
     if (id == NULL)
         return yaml_error(node, err, "the rule has no \"id\": it names the rule in dead letters");
-    if (rule_read_name(id, "id", ID_MAX, &rule->id, err) != 0 ||
-        read_action(node, rule, err) != 0 || read_check(build, err) != 0)
+    if (rule_read_name(id, "id", ID_MAX, &rule->id, err) != 0 || read_common(build, err) != 0 ||
+        read_check(build, err) != 0)
         return -1;
     rule->test.action = (uint8_t)rule->action;
     return 0;

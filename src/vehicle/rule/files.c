@@ -16,6 +16,7 @@ struct read_file {
     char *path;
     char *text;
     size_t len;
+    uint64_t hash;
 };
 
 void rule_files_init(struct rule_files *files)
@@ -120,50 +121,56 @@ static const struct read_file *find(const struct rule_files *files, const char *
 
 static void keep(struct rule_files *files, struct read_file *file)
 {
-    uint64_t hashes[2] = {files->hash, hash64(bytes_of(file->text, file->len))};
+    file->hash = hash64(bytes_of(file->text, file->len));
+    uint64_t hashes[2] = {files->hash, file->hash};
     files->hash = hash64(bytes_of((const char *)hashes, sizeof hashes));
     files->count++;
     file->next = files->read;
     files->read = file;
 }
 
-static int read_new(struct rule_files *files, char *path, size_t bytes_max, struct bytes *out,
-                    struct error *err)
+/* Takes the path. NULL with *err. */
+static const struct read_file *read_new(struct rule_files *files, char *path, size_t bytes_max,
+                                        struct error *err)
 {
     struct read_file *file = calloc(1, sizeof *file);
     if (file == NULL) {
         free(path);
-        return error_set(err, ERROR_MEMORY, "no memory for a ruleset");
+        error_set(err, ERROR_MEMORY, "no memory for a ruleset");
+        return NULL;
     }
     file->path = path;
     if (open_and_read(file, bytes_max, err) != 0) {
         free(file->path);
         free(file->text);
         free(file);
-        return -1;
+        return NULL;
     }
     keep(files, file);
-    *out = bytes_of(file->text, file->len);
-    return 0;
+    return file;
 }
 
 int rule_files_read(struct rule_files *files, struct bytes name, size_t bytes_max,
-                    struct bytes *out, struct error *err)
+                    struct bytes *out, uint64_t *hash, struct error *err)
 {
     if (name.len == 0 || name.len > 4000 || memchr(name.ptr, '\0', name.len) != NULL)
         return error_set(err, ERROR_CONFIG, "the name of a file is wanted");
     char *path = full_path(files, name);
     if (path == NULL)
         return error_set(err, ERROR_MEMORY, "no memory for a ruleset");
-    const struct read_file *known = find(files, path);
-    if (known == NULL && files->count < RULE_FILES_MAX)
-        return read_new(files, path, bytes_max, out, err);
-    free(path);
-    if (known == NULL)
-        return error_set(err, ERROR_CONFIG, "rules name more than %d files", RULE_FILES_MAX);
-    if (known->len > bytes_max)
-        return error_set(err, ERROR_CONFIG, "%s has %zu bytes; at most %zu are read", known->path,
-                         known->len, bytes_max);
-    *out = bytes_of(known->text, known->len);
+    const struct read_file *file = find(files, path);
+    if (file == NULL && files->count < RULE_FILES_MAX)
+        file = read_new(files, path, bytes_max, err);
+    else
+        free(path);
+    if (file == NULL)
+        return files->count < RULE_FILES_MAX
+                   ? -1
+                   : error_set(err, ERROR_CONFIG, "rules name more than %d files", RULE_FILES_MAX);
+    if (file->len > bytes_max)
+        return error_set(err, ERROR_CONFIG, "%s has %zu bytes; at most %zu are read", file->path,
+                         file->len, bytes_max);
+    *out = bytes_of(file->text, file->len);
+    *hash = file->hash;
     return 0;
 }

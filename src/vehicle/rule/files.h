@@ -24,6 +24,7 @@ void rule_files_deinit(struct rule_files *files);
 int rule_files_enter(struct rule_files *files, const char *path, struct error *err);
 
 /* The whole of a regular file, NUL-terminated, until deinit. ERROR_CONFIG when it
- * is not there, no file, larger than bytes_max, or shrank while it was read. */
+ * is not there, no file, larger than bytes_max, or shrank while it was read.
+ * *hash: of its content. */
 int rule_files_read(struct rule_files *files, struct bytes name, size_t bytes_max,
-                    struct bytes *out, struct error *err);
+                    struct bytes *out, uint64_t *hash, struct error *err);

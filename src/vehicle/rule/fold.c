@@ -54,6 +54,7 @@ bool rule_fold_add(struct rule_fold *fold, const struct rule_test *test)
         add_age(fold, test);
         return true;
     case RULE_CALL:
+    case RULE_GUARDED:
         return false;
     }
     return false;

@@ -25,6 +25,8 @@
 #include "vehicle/rule/template.h"
 #include "vehicle/state.h"
 
+struct predicate;
+
 enum { RULE_NOTE_MAX = 160 };
 
 /* What run() leaves for explain() when it answers false: whatever the kind likes. */
@@ -69,13 +71,14 @@ static inline void *rule_machine(const struct rule_context *context, unsigned in
     return context->thread->machines[index];
 }
 
-enum rule_action { RULE_DEAD_LETTER, RULE_FLAG, RULE_DROP };
+enum rule_action { RULE_DEAD_LETTER, RULE_FLAG, RULE_DROP, RULE_ROUTE };
 
 enum rule_form {
     RULE_CALL,    /* kind->run() */
     RULE_PRESENT, /* all of mask are there */
     RULE_NUMBER,  /* the double at offset is in low..high; absent (mask) passes */
     RULE_AGE,     /* received minus event time is in age_low..age_high; no event time passes */
+    RULE_GUARDED, /* rule->test, but only for packets that `when` and `sample` select */
 };
 
 /* What the loop over a category's rules reads: 32 bytes. */
@@ -103,51 +106,6 @@ struct state_layout {
     size_t bytes;
     int64_t lookback_ns; /* the longest of what runs before the rules; at last of all */
 };
-
-struct rule {
-    struct bytes id;
-    struct bytes flag; /* of RULE_FLAG */
-    const struct rule_kind *kind;
-    enum rule_action action;
-    unsigned index;          /* in the ruleset; set before compile() */
-    const void *check;       /* the kind's own struct, kind->check_size bytes */
-    struct rule_test test;   /* as lowered */
-    struct state_slot state; /* bytes 0: it remembers nothing */
-    int64_t lookback_ns;
-    uint64_t fingerprint; /* of its text and of the files it names */
-};
-
-/* Memory that lives as long as the ruleset, zeros; NULL without memory. */
-void *rule_alloc(struct rule_arena *arena, size_t size);
-/* Call fn(argument) at the ruleset's end (or when loading it fails): for what
- * compile() made that is no memory of the arena. -1 without memory: not called. */
-int rule_defer(struct rule_arena *arena, void (*fn)(void *argument), void *argument,
-               struct error *err);
-
-/* What compile() and the readers of settings have at hand. */
-struct rule_files;
-struct rule_build {
-    const struct yaml_node *node; /* the rule's mapping, for errors */
-    struct rule_arena *arena;
-    struct state_layout *layout;
-    struct rule_files *files; /* read so far, and where names are relative to */
-    struct rule *rule;
-};
-
-/* A slot of `bytes` per vehicle for the rule being compiled, which remembers
- * nothing that is older than lookback_ns. -1: the ruleset remembers too much. */
-int rule_claim_state(struct rule_build *build, size_t bytes, int64_t lookback_ns,
-                     struct state_slot *out, struct error *err);
-/* The same for what is no rule (a transform): the place for errors is `node`. */
-int state_layout_add(struct state_layout *layout, const struct yaml_node *node, size_t bytes,
-                     int64_t lookback_ns, struct state_slot *out, struct error *err);
-
-/* The whole of a file that a scalar names, relative to the folder of the
- * ruleset's file; its content is part of the ruleset's hash. NUL-terminated;
- * lives only until the ruleset is loaded: copy what is needed longer. An error
- * at the node when it can't be read or is larger. */
-int rule_read_file(struct rule_build *build, const struct yaml_node *node, const char *what,
-                   size_t bytes_max, struct bytes *out, struct error *err);
 
 enum rule_setting_type {
     RULE_SETTING_FIELD,    /* struct field */
@@ -206,6 +164,68 @@ struct rule_setting {
     size_t bytes_max;    /* of FILE: required; of TEXT and TEXTS: 0 = 256 */
 };
 
+/* What every rule may say, besides id and kind: rule_common_settings. */
+struct rule_common {
+    int on_fail; /* enum rule_action */
+    struct bytes flag;
+    struct bytes to;
+    struct rule_texts categories;
+    const struct yaml_node *when;
+    double sample;
+    bool is_enabled;
+    const struct rule_template *message;
+};
+
+struct rule {
+    struct bytes id;
+    struct bytes flag;            /* of RULE_FLAG; of RULE_ROUTE, or empty */
+    const struct yaml_node *node; /* its mapping */
+    const struct rule_kind *kind;
+    enum rule_action action;
+    unsigned index;        /* in the ruleset; set before compile() */
+    const void *check;     /* the kind's own struct, kind->check_size bytes */
+    struct rule_test test; /* as lowered */
+    struct rule_common common;
+    const struct predicate *when; /* NULL: every packet */
+    uint64_t sample_max;          /* of a packet's draw; UINT64_MAX: every packet */
+    size_t to;                    /* of RULE_ROUTE: the category's index */
+    struct state_slot state;      /* bytes 0: it remembers nothing */
+    int64_t lookback_ns;
+    uint64_t fingerprint; /* of its text and of the files it names */
+};
+
+/* Memory that lives as long as the ruleset, zeros; NULL without memory. */
+void *rule_alloc(struct rule_arena *arena, size_t size);
+/* Call fn(argument) at the ruleset's end (or when loading it fails): for what
+ * compile() made that is no memory of the arena. -1 without memory: not called. */
+int rule_defer(struct rule_arena *arena, void (*fn)(void *argument), void *argument,
+               struct error *err);
+
+/* What compile() and the readers of settings have at hand. */
+struct rule_files;
+struct rule_build {
+    const struct yaml_node *node; /* the rule's mapping, for errors */
+    struct rule_arena *arena;
+    struct state_layout *layout;
+    struct rule_files *files; /* read so far, and where names are relative to */
+    struct rule *rule;
+};
+
+/* A slot of `bytes` per vehicle for the rule being compiled, which remembers
+ * nothing that is older than lookback_ns. -1: the ruleset remembers too much. */
+int rule_claim_state(struct rule_build *build, size_t bytes, int64_t lookback_ns,
+                     struct state_slot *out, struct error *err);
+/* The same for what is no rule (a transform): the place for errors is `node`. */
+int state_layout_add(struct state_layout *layout, const struct yaml_node *node, size_t bytes,
+                     int64_t lookback_ns, struct state_slot *out, struct error *err);
+
+/* The whole of a file that a scalar names, relative to the folder of the
+ * ruleset's file; its content is part of the ruleset's hash. NUL-terminated;
+ * lives only until the ruleset is loaded: copy what is needed longer. An error
+ * at the node when it can't be read or is larger. */
+int rule_read_file(struct rule_build *build, const struct yaml_node *node, const char *what,
+                   size_t bytes_max, struct bytes *out, struct error *err);
+
 struct rule_kind {
     const char *name;
     const char *help;
@@ -233,6 +253,8 @@ struct rule_kind {
 /* registry.c */
 extern const struct rule_kind *const rule_registry[]; /* ends with NULL */
 const struct rule_kind *rule_kind_by_name(struct bytes name);
+
+extern const struct rule_setting rule_common_settings[]; /* of struct rule_common */
 
 /* compile.c: one rule's mapping, build->node, into *build->rule. Text of the rule
  * borrows from the document. */

@@ -234,8 +234,12 @@ int rule_read_file(struct rule_build *build, const struct yaml_node *node, const
     if (yaml_kind(node) != YAML_SCALAR)
         return yaml_error(node, err, "%s wants the name of a file", what);
     struct error cause;
-    if (rule_files_read(build->files, yaml_text(node), bytes_max, out, &cause) == 0)
+    uint64_t hash;
+    if (rule_files_read(build->files, yaml_text(node), bytes_max, out, &hash, &cause) == 0) {
+        if (build->rule != NULL)
+            build->rule->fingerprint = build->rule->fingerprint * 31 + hash;
         return 0;
+    }
     if (cause.kind == ERROR_MEMORY)
         return error_set(err, ERROR_MEMORY, "%s", cause.text);
     return yaml_error(node, err, "%s: %s", what, cause.text);

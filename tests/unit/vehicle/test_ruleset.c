@@ -245,7 +245,7 @@ static void mistakes_are_named_with_their_place(void **state)
         {"rules:\n  - {id: a, kind: required, fields: lat, on_fail: flagg}\n",
          "test.yaml:2:51: ", "did you mean \"flag\""},
         {"rules:\n  - {id: a, kind: required, fields: lat, flag: x}\n",
-         "test.yaml:2:48: ", "\"flag\" is for rules with on_fail: flag"},
+         "test.yaml:2:48: ", "\"flag\" is for rules with on_fail: flag or route"},
         {"rules:\n  - {id: a, kind: required, fields: lat}\n  - {id: a, kind: required, fields: "
          "lon}\n",
          "test.yaml:3:10: ", "two rules have the id \"a\""},
