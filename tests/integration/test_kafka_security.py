@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, PATIENCE_S, free_port
+from conftest import BINARY, PATIENCE_S, free_port, wait_for
 from kafka_cluster import Cluster
-from kafka_system import System
+from kafka_system import System, fleet  # noqa: F401 (fixtures)
 
 
 def secure_cluster(tmp_path_factory, *options):
@@ -139,3 +139,30 @@ def test_a_user_without_rights_is_one_line(secure, tmp_path, role):
     code, line = refusal(tmp_path, login(secure, user="guest"), role)
     assert code == 1
     assert "kafka.sasl.username" in line and "ACL" in line
+
+
+def test_a_user_who_may_not_write_is_told_so_and_goes_on_once_he_may(secure, tmp_path, fleet):
+    system = System(secure, tmp_path, login(secure, user="guest"))
+    open_door = {"kafka.brokers": secure.brokers, "kafka.prefix": system.prefix,
+                 "broker.kind": "kafka", "kafka.topic.replication": 1}
+    subprocess.run([BINARY, "topics", "create",
+                    *(word for item in open_door.items() for word in ("--set", "%s=%s" % item))],
+                   check=True, capture_output=True)
+
+    def allow(*operations):
+        secure.tool("acls", "--add", "--allow-principal", "User:guest", "--topic", system.prefix,
+                    "--resource-pattern-type", "prefixed",
+                    *(word for one in operations for word in ("--operation", one)))
+
+    try:
+        allow("Describe", "DescribeConfigs")
+        gateway = system.role("gateway", {"kafka.topic.create": "false"})
+        cars = fleet(gateway.gateway)
+        wait_for(lambda: any("(ACL)" in str(event) for event in gateway.events
+                             if event.get("level", event.get("log.level")) != "info"),
+                 "a line that names the missing right")
+        allow("Write")
+        cars.wait_acks("acks, once allowed")
+        cars.finish()
+    finally:
+        system.close()

@@ -95,7 +95,8 @@ static int set_text(rd_kafka_conf_t *conf, const char *property, struct error *e
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     (void)rk;
-    static const char *const told_by_events[] = {"FAIL", "ERROR", "REQTMOUT", "CONFWARN", "SSL"};
+    static const char *const told_by_events[] = {"FAIL",     "ERROR",    "FATAL",
+                                                 "REQTMOUT", "CONFWARN", "SSL"};
     enum log_level ours = level <= 4 ? LOG_WARN : LOG_DEBUG; /* syslog's: 4 is a warning */
     for (size_t i = 0; i < sizeof told_by_events / sizeof told_by_events[0]; i++)
         if (strcmp(facility, told_by_events[i]) == 0)
@@ -316,7 +317,8 @@ static const char *fix_of(const struct kafka_config *config, rd_kafka_resp_err_t
         {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
          "let this user (kafka.sasl.username) read and describe the group (ACL)"},
         {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
-         "let this user (kafka.sasl.username) do this in the cluster (ACL)"},
+         "let this user (kafka.sasl.username) write to the topics, or do this in the cluster "
+         "(ACL)"},
         {RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR,
          "lower kafka.topic.replication (1 for a single broker), or add brokers"},
         {RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL,

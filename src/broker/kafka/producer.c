@@ -79,7 +79,8 @@ struct kafka_producer {
     bool is_closing;      /* no successor any more */
     bool is_broken;       /* after a fatal error: needs a new connection */
     int64_t revive_at_ns; /* monotonic: when it is tried (again) */
-    pthread_t reaper;     /* ends the connection before */
+    int64_t revived_at_ns;
+    pthread_t reaper; /* ends the connection before */
     bool has_reaper;
 };
 
@@ -316,12 +317,19 @@ static void begin_pass(struct kafka_producer *producer, enum pass pass)
     producer->purge_at_ns = 0;
 }
 
+static bool is_fatal(const struct kafka_producer *producer)
+{
+    return rd_kafka_fatal_error(producer->client.rk, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 static void break_off(struct kafka_producer *producer)
 {
     if (producer->is_broken || producer->is_closing)
         return;
     producer->is_broken = true;
-    producer->revive_at_ns = 0;
+    /* What broke the last one at once may do so again: a missing right. */
+    producer->revive_at_ns =
+        producer->revived_at_ns != 0 ? producer->revived_at_ns + revive_delay_ns : 0;
     begin_pass(producer, PASS_PUBLISH_AGAIN);
 }
 
@@ -343,7 +351,8 @@ static enum publish_result publish_failed(struct kafka_producer *producer, rd_ka
 {
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
         return PUBLISH_REFUSED;
-    if (code == RD_KAFKA_RESP_ERR__FATAL)
+    /* It answers with the fatal error's own code. */
+    if (is_fatal(producer))
         break_off(producer);
     return full(producer);
 }
@@ -493,8 +502,7 @@ static void tell(struct kafka_producer *producer, const struct held *held)
 static bool take_report(struct kafka_producer *producer, const rd_kafka_message_t *message)
 {
     struct held held = {message->_private, message};
-    if (outcome_of(message->err) == OUTCOME_NOT_NOW && !producer->is_broken &&
-        rd_kafka_fatal_error(producer->client.rk, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (outcome_of(message->err) == OUTCOME_NOT_NOW && !producer->is_broken && is_fatal(producer))
         break_off(producer);
     if (producer->pass != PASS_NONE && held.entry->sequence <= producer->pass_sequence)
         producer->pass_left--;
@@ -524,7 +532,7 @@ static void take_reports(struct kafka_producer *producer, rd_kafka_event_t *even
 static void take_error(struct kafka_producer *producer, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-    if (code == RD_KAFKA_RESP_ERR__FATAL)
+    if (code == RD_KAFKA_RESP_ERR__FATAL || is_fatal(producer))
         break_off(producer);
     else
         kafka_client_hear(&producer->client, code, rd_kafka_event_error_string(event));
@@ -638,11 +646,13 @@ static void push_pass(struct kafka_producer *producer)
 static void log_fatal(const struct kafka_producer *producer)
 {
     char reason[256] = "";
-    rd_kafka_fatal_error(producer->client.rk, reason, sizeof reason);
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(producer->client.rk, reason, sizeof reason);
+    struct error cause;
+    kafka_fail(producer->config, code, reason, &cause);
     metrics_add(METRIC_KAFKA_PRODUCER_RENEWALS, 0, 1);
     log_event(LOG_WARN, "kafka",
               "the producer's session is broken: a new one takes over what is not delivered",
-              LOG_T("reason", reason), LOG_I("records", producer->held_count));
+              LOG_T("reason", cause.text), LOG_I("records", producer->held_count));
 }
 
 /* The successor. The events that hold the failures belong to the predecessor:
@@ -663,6 +673,7 @@ static void revive(struct kafka_producer *producer)
     rd_kafka_queue_cb_event_enable(old.main_queue, NULL, NULL);
     forget_topics(producer);
     producer->is_broken = false;
+    producer->revived_at_ns = clock_monotonic_ns();
     arm(producer);
     end_pass(producer);
     discard(producer, old);
