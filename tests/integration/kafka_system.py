@@ -102,7 +102,7 @@ class System:
         return [one for one in names if one not in INGEST and not one.endswith(".dead-letters")]
 
     def wait_drained(self):
-        wait_for(lambda: self.lag("handler", INGEST) == 0, "the handler to catch up",
+        wait_for(lambda: self.lag("gps", INGEST) == 0, "the handler to catch up",
                  2 * PATIENCE_S)
         wait_for(lambda: self.lag("store", self.category_topics()) == 0, "the store to catch up",
                  2 * PATIENCE_S)
