@@ -6,8 +6,8 @@
  * points lie in a fence: see raster.h; what lies on an edge is inside. Longitudes 180
  * and -180 are the same. Metres are those of globe.h.
  *
- * Memory: about 200 bytes a point of the polygons, never more than 1 KiB (the grid's
- * budget) and OUTLINE_POINTS_MAX points. */
+ * Memory: about 90 bytes a corner of the polygons; never more than 1 KiB a corner and
+ * 4 MiB (the grid's budget), with OUTLINE_POINTS_MAX corners. */
 #pragma once
 
 #include <stdbool.h>

@@ -9,12 +9,11 @@ static double turn_between(double from, double to, bool keeps_steps)
     double step = to - from;
     if (keeps_steps && fabs(step) == TURN && fabs(from) == 180)
         return 0;
-    double turn = 0;
-    for (; step > 180; step -= TURN)
-        turn -= TURN;
-    for (; step < -180; step += TURN)
-        turn += TURN;
-    return turn;
+    if (step > 180)
+        return -TURN * ceil((step - 180) / TURN);
+    if (step < -180)
+        return TURN * ceil((-180 - step) / TURN);
+    return 0;
 }
 
 /* The frame in which the first point lies within ±180. */

@@ -21,6 +21,7 @@ enum {
     BUDGET_BASE = 1 << 16,
 };
 
+static const double SIDE_FACTOR = 1.5;    /* a row's cells, by the root of the edges' number */
 static const double CELL_MIN_DEG = 1e-7;  /* 1 cm: far above the rounding of a coordinate */
 static const double WORLD_MIN_DEG = 1e-4; /* the whole grid is at least this wide and high */
 
@@ -128,14 +129,14 @@ static uint32_t choose_side(struct builder *builder, const struct rect *rect,
     if (edges <= LEAF_EDGES || depth == DEPTH_MAX || least < 2)
         return 1;
     bool is_root = depth == 0;
-    double wanted = sqrt((double)edges) * (is_root ? 1.5 : 1.5);
-    double side = raster_clamp(wanted, 2, fmin(is_root ? ROOT_SIDE_MAX : NODE_SIDE_MAX, least));
-    for (; side >= 2; side *= 0.7) {
-        double cost = cost_of(builder, rect, in, (uint32_t)side, is_root);
+    double most = fmin(is_root ? ROOT_SIDE_MAX : NODE_SIDE_MAX, least);
+    uint32_t side = (uint32_t)raster_clamp(sqrt((double)edges) * SIDE_FACTOR, 2, most);
+    for (; side >= 2; side = side * 7 / 10) {
+        double cost = cost_of(builder, rect, in, side, is_root);
         if (cost > (double)builder->budget)
             continue;
         builder->budget -= (size_t)cost;
-        return (uint32_t)side;
+        return side;
     }
     return 1;
 }
@@ -246,7 +247,8 @@ static void drop_twins(struct pieces *pieces)
 
 static struct rect rect_of_cell(const struct frame *frame, uint32_t cell)
 {
-    double column = cell % frame->side, row = cell / frame->side;
+    uint32_t south = cell / frame->side;
+    double column = cell % frame->side, row = south;
     return (struct rect){
         {frame->origin.x + column / frame->x_scale, frame->origin.y + row / frame->y_scale},
         {frame->origin.x + (column + 1) / frame->x_scale,
