@@ -5,6 +5,7 @@
 
 #include "base/must.h"
 #include "base/text.h"
+#include "vehicle/geofence/crowding.h"
 #include "vehicle/geofence/fences_private.h"
 #include "vehicle/geofence/geos.h"
 #include "vehicle/geofence/globe.h"
@@ -21,7 +22,8 @@ struct loader {
     struct geos *geos;
     struct outline outline; /* of all fences, in the world's frame */
     struct outline scratch; /* one polygon, or a corridor's chunk */
-    struct point *points;   /* one ring or line while it is unrolled */
+    struct crowding crowding;
+    struct point *points; /* one ring or line while it is unrolled */
     size_t point_cap;
     bool *has_found; /* per name wanted */
 };
@@ -120,6 +122,12 @@ static int check_rings(struct loader *loader, struct error *err)
 static int add_polygon(struct loader *loader, uint32_t fence, struct error *err)
 {
     struct geos_rings rings = scratch_rings(loader);
+    int is_fine = crowding_take(&loader->crowding, &loader->scratch);
+    if (is_fine < 0)
+        return no_memory(err);
+    if (is_fine == 0)
+        return error_set(err, ERROR_CONFIG,
+                         "too many edges run side by side to be checked: simplify the polygon");
     if (leaves_world(&loader->scratch)) {
         if (check_rings(loader, err) != 0)
             return -1;
@@ -445,6 +453,7 @@ static int loader_init(struct loader *loader, const struct fences_options *optio
                        struct error *err)
 {
     *loader = (struct loader){.options = options,
+                              .crowding = CROWDING_INIT,
                               .fences = calloc(1, sizeof(struct fences)),
                               .geos = geos_new(),
                               .has_found = calloc(options->name_count + 1, sizeof(bool))};

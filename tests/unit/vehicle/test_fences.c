@@ -398,6 +398,24 @@ static void size_is_bounded(void **state)
     buf_deinit(&many);
 }
 
+/* Needles that lie side by side, so that each edge must be compared with each. */
+static void what_cant_be_checked_is_refused(void **state)
+{
+    (void)state;
+    struct buf text;
+    buf_init(&text, 0);
+    buf_append_text(&text, "{\"type\":\"Polygon\",\"coordinates\":[[");
+    const int needles = 200000;
+    for (int i = 0; i < needles; i++) {
+        double shift = i * (20.0 / needles), end = i % 2 * 50.0;
+        buf_printf(&text, "[%.9f,%.9f],", end + shift, end - shift);
+    }
+    buf_append_text(&text, "[80,-40],[-20,-40],[0,0]]]}");
+    buf_append_char(&text, '\0');
+    assert_refused(text.ptr, "too many edges run side by side");
+    buf_deinit(&text);
+}
+
 static void coordinates_that_are_none(void **state)
 {
     (void)state;
@@ -508,6 +526,7 @@ int main(void)
         cmocka_unit_test(files_that_are_no_geojson),
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(size_is_bounded),
+        cmocka_unit_test(what_cant_be_checked_is_refused),
         cmocka_unit_test(coordinates_that_are_none),
         cmocka_unit_test(rings_that_enclose_nothing_sound),
         cmocka_unit_test(circles_and_corridors_that_cant_be),
