@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "observe/metrics.h"
 
 void tracing_deinit(struct tracing *tracing)
 {
@@ -60,7 +61,10 @@ void tracing_delivered(struct tracing *tracing, uint64_t sequence, bool is_durab
         traced->span.offset = offset;
         if (!is_durable)
             span_set_error(&traced->span, "not_durable");
-        span_finish(&traced->span, clock_wall_ns());
+        int64_t now_ns = clock_wall_ns();
+        span_finish(&traced->span, now_ns);
+        metrics_exemplar(METRIC_GATEWAY_ACK_SECONDS, 0, now_ns - traced->span.begin_ns,
+                         traced->span.context.trace_id);
         *traced = tracing->items[--tracing->count];
         return;
     }

@@ -334,7 +334,7 @@ static void take_batch(struct feed *feed, const struct consumed_batch *batch, in
         if (partition != NULL)
             partition->next_offset = consumed->offset + 1;
     }
-    trace_batch_finish(&feed->traces);
+    trace_batch_finish(&feed->traces, METRIC_COUNT);
 }
 
 static bool has_reached_targets(const struct feed *feed)

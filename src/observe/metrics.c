@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/must.h"
+#include "base/text.h"
 #include "observe/metrics_cells.h"
 
 enum { LABELS_MAX = 64, REFRESHERS_MAX = 32 };
@@ -424,4 +425,46 @@ void metrics_refresh(void)
     for (unsigned i = 0; i < refresher_count; i++)
         refreshers[i].refresh(refreshers[i].context);
     pthread_mutex_unlock(&refreshers_lock);
+}
+
+/* ---- exemplars ---- */
+
+/* More histograms than have traced observations; one too many is not shown. */
+enum { EXEMPLARS_MAX = 16 };
+static struct metric_exemplar exemplars[EXEMPLARS_MAX];
+static unsigned exemplar_count;
+static pthread_mutex_t exemplars_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* With the lock held. */
+static struct metric_exemplar *find_exemplar(enum metric id, unsigned label)
+{
+    for (unsigned i = 0; i < exemplar_count; i++)
+        if (exemplars[i].id == id && exemplars[i].label == label)
+            return &exemplars[i];
+    return NULL;
+}
+
+void metrics_exemplar(enum metric id, unsigned label, int64_t value, const uint8_t *trace_id)
+{
+    must(metric_infos[id].type == METRIC_HISTOGRAM);
+    pthread_mutex_lock(&exemplars_lock);
+    struct metric_exemplar *exemplar = find_exemplar(id, label);
+    if (exemplar == NULL && exemplar_count < EXEMPLARS_MAX)
+        exemplar = &exemplars[exemplar_count++];
+    if (exemplar != NULL) {
+        *exemplar = (struct metric_exemplar){
+            .id = id, .label = label, .value = value < 0 ? 0 : value, .at_ns = clock_wall_ns()};
+        text_from_hex(exemplar->trace_id, trace_id, 16);
+    }
+    pthread_mutex_unlock(&exemplars_lock);
+}
+
+bool metric_exemplar_get(enum metric id, unsigned label, struct metric_exemplar *out)
+{
+    pthread_mutex_lock(&exemplars_lock);
+    const struct metric_exemplar *exemplar = find_exemplar(id, label);
+    if (exemplar != NULL)
+        *out = *exemplar;
+    pthread_mutex_unlock(&exemplars_lock);
+    return exemplar != NULL;
 }

@@ -30,6 +30,11 @@ void metrics_observe(enum metric id, unsigned label, int64_t value);
 /* The same value `times` times. */
 void metrics_observe_many(enum metric id, unsigned label, int64_t value, uint64_t times);
 
+/* An observation of a traced packet: OpenMetrics shows the latest one of each
+ * histogram beside the bucket it fell into. `trace_id`: 16 bytes. Any thread; for
+ * the few that are traced (a lock for a moment). */
+void metrics_exemplar(enum metric id, unsigned label, int64_t value, const uint8_t *trace_id);
+
 /* A gauge or counter whose labels are only known at run time (topic, partition,
  * group, path): ask once, keep the pointer, set it from any thread. Labels are
  * Prometheus text: topic="gpscoords",partition="0". Lives until the end of the

@@ -65,5 +65,15 @@ size_t metrics_cell_count(void);
 int64_t metric_quantile_of(enum metric id, const int64_t *cells, double rank);
 /* The first of all run-time series, newest first. */
 const struct metric_series *metric_series_first(void);
+struct metric_exemplar {
+    enum metric id;
+    unsigned label;
+    int64_t value; /* in stored units */
+    int64_t at_ns; /* wall clock */
+    char trace_id[33];
+};
+/* A copy of the latest one; false when there is none. */
+bool metric_exemplar_get(enum metric id, unsigned label, struct metric_exemplar *out);
+
 /* Runs the registered refreshers. */
 void metrics_refresh(void);

@@ -45,17 +45,44 @@ static void print_labels(struct buf *out, enum metric id, unsigned label, const 
     buf_append_char(out, '}');
 }
 
-static void print_bucket(struct buf *out, enum metric id, unsigned label, const char *le,
-                         int64_t below)
+/* "… # {trace_id="…"} value seconds" (OpenMetrics, "Exemplars"). */
+static void print_exemplar(struct buf *out, const struct metric_exemplar *exemplar, double divisor)
 {
-    buf_printf(out, PREFIX "%s_bucket", metric_infos[id].name);
-    print_labels(out, id, label, le);
-    buf_printf(out, " %lld\n", (long long)below);
+    buf_printf(out, " # {trace_id=\"%s\"} ", exemplar->trace_id);
+    append_number(out, (double)exemplar->value / divisor);
+    buf_printf(out, " %lld.%03lld", (long long)(exemplar->at_ns / NS_PER_S),
+               (long long)(exemplar->at_ns % NS_PER_S / NS_PER_MS));
 }
 
-static void print_histogram(struct buf *out, enum metric id, unsigned label, const int64_t *cells)
+/* The exemplar is printed with the first bucket that it is in, once. */
+struct histogram_page {
+    struct buf *out;
+    enum metric id;
+    unsigned label;
+    bool has_exemplar;
+    struct metric_exemplar exemplar;
+};
+
+static void print_bucket(struct histogram_page *page, const char *le, int64_t bound, int64_t below)
+{
+    struct buf *out = page->out;
+    buf_printf(out, PREFIX "%s_bucket", metric_infos[page->id].name);
+    print_labels(out, page->id, page->label, le);
+    buf_printf(out, " %lld", (long long)below);
+    if (page->has_exemplar && page->exemplar.value <= bound) {
+        print_exemplar(out, &page->exemplar, metric_buckets(page->id)->divisor);
+        page->has_exemplar = false;
+    }
+    buf_append_char(out, '\n');
+}
+
+static void print_histogram(struct buf *out, enum metric id, unsigned label, const int64_t *cells,
+                            enum metrics_format format)
 {
     const struct metric_buckets *buckets = metric_buckets(id);
+    struct histogram_page page = {.out = out, .id = id, .label = label};
+    page.has_exemplar =
+        format == METRICS_OPENMETRICS && metric_exemplar_get(id, label, &page.exemplar);
     unsigned bounded = metric_bucket_count(id);
     int64_t count = 0;
     for (unsigned i = 0; i < bounded; i++) {
@@ -63,11 +90,12 @@ static void print_histogram(struct buf *out, enum metric id, unsigned label, con
         if (i % (METRIC_PARTS * buckets->printed_every) != 0)
             continue;
         char le[TEXT_DOUBLE_MAX + 1];
-        le[text_from_double(le, (double)metric_bucket_bound(id, i) / buckets->divisor)] = '\0';
-        print_bucket(out, id, label, le, count);
+        int64_t bound = metric_bucket_bound(id, i);
+        le[text_from_double(le, (double)bound / buckets->divisor)] = '\0';
+        print_bucket(&page, le, bound, count);
     }
     count += cells[bounded];
-    print_bucket(out, id, label, "+Inf", count);
+    print_bucket(&page, "+Inf", INT64_MAX, count);
     buf_printf(out, PREFIX "%s_sum", metric_infos[id].name);
     print_labels(out, id, label, NULL);
     buf_append_char(out, ' ');
@@ -124,7 +152,7 @@ static void print_metric(struct buf *out, enum metric id, const int64_t *cells,
     for (unsigned label = 0; label < labels; label++) {
         const int64_t *own = cells + metric_cell(id, label);
         if (metric_infos[id].type == METRIC_HISTOGRAM)
-            print_histogram(out, id, label, own);
+            print_histogram(out, id, label, own, format);
         else
             print_value(out, id, label, own[0]);
     }

@@ -18,13 +18,17 @@ struct span *trace_batch_add(struct trace_batch *batch, struct bytes traceparent
     return span;
 }
 
-void trace_batch_finish(struct trace_batch *batch)
+void trace_batch_finish(struct trace_batch *batch, enum metric histogram)
 {
     if (batch->count == 0)
         return;
     int64_t now_ns = clock_wall_ns();
-    for (size_t i = 0; i < batch->count; i++)
-        span_finish(&batch->spans[i], now_ns);
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct span *span = &batch->spans[i];
+        span_finish(span, now_ns);
+        if (histogram != METRIC_COUNT)
+            metrics_exemplar(histogram, 0, now_ns - span->begin_ns, span->context.trace_id);
+    }
     batch->count = 0;
 }
 

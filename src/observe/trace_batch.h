@@ -4,6 +4,7 @@
  * One thread. */
 #pragma once
 
+#include "observe/metrics.h"
 #include "observe/trace.h"
 
 enum { TRACE_BATCH_MAX = 64 };
@@ -18,7 +19,7 @@ struct trace_batch {
  * header's length for all others. */
 struct span *trace_batch_add(struct trace_batch *batch, struct bytes traceparent,
                              const char *operation);
-/* All are done now. */
-void trace_batch_finish(struct trace_batch *batch);
+/* All are done now: exemplars of `histogram` (METRIC_COUNT: of none). */
+void trace_batch_finish(struct trace_batch *batch, enum metric histogram);
 /* They are not done: taken up again later. */
 void trace_batch_clear(struct trace_batch *batch);

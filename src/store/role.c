@@ -181,7 +181,7 @@ static void commit(struct store *store)
     metrics_add(METRIC_STORE_RECORDS, 0, (int64_t)store->in_hand);
     store->in_hand = 0;
     delays_settle(&store->delays, clock_wall_ns(), clock_monotonic_ns());
-    trace_batch_finish(&store->traces);
+    trace_batch_finish(&store->traces, METRIC_STORE_BATCH_SECONDS);
 }
 
 /* False: what is in hand is not settled and must not be committed. */

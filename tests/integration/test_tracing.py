@@ -133,6 +133,23 @@ def test_the_way_of_one_packet(motorcade, collector):
     assert headers["Authorization"] == "Bearer word"
 
 
+def test_latencies_name_a_trace(motorcade, collector):
+    """An exemplar of OpenMetrics leads from a slow bucket to the packet's trace."""
+    server = motorcade({"tracing.endpoint": collector.url, "tracing.ratio": 0})
+    server.post({"obuid": 8, "seq": 1, "lat": 1, "lon": 2}, traceparent=PARENT)
+    server.wait_count(1)
+    collector.wait_names(WAY)
+    parser = pytest.importorskip("prometheus_client.openmetrics.parser",
+                                 reason="SKIP: python3-prometheus-client is not installed")
+    page = server.get("/metrics", Accept="application/openmetrics-text").body.decode()
+    named = {sample.name: sample.exemplar for family in parser.text_string_to_metric_families(page)
+             for sample in family.samples if sample.exemplar}
+    for name in ("motorcade_gateway_ack_latency_seconds_bucket",
+                 "motorcade_store_batch_seconds_bucket"):
+        assert named[name].labels == {"trace_id": PARENT.split("-")[1]}
+        assert 0 < named[name].value < 60
+
+
 def test_rejects_and_dead_letters_are_always_traced(motorcade, collector):
     server = motorcade({"tracing.endpoint": collector.url, "tracing.ratio": 0})
     server.post({"lat": 1, "lon": 2})

@@ -124,7 +124,7 @@ static void test_a_batch_traces_only_what_is_sampled(void **state)
     for (int i = 1; i < TRACE_BATCH_MAX; i++)
         assert_non_null(trace_batch_add(&batch, bytes_from_text(example), "store"));
     assert_null(trace_batch_add(&batch, bytes_from_text(example), "store"));
-    trace_batch_finish(&batch);
+    trace_batch_finish(&batch, METRIC_SINK_WRITE_SECONDS);
     assert_int_equal(trace_drain(out, TRACE_BATCH_MAX), TRACE_BATCH_MAX);
     struct trace_context parent;
     trace_parse(bytes_from_text(example), &parent);
