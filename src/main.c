@@ -7,6 +7,7 @@
 
 #include "config/yaml.h"
 #include "tool/check.h"
+#include "tool/dlq.h"
 #include "tool/journal.h"
 #include "tool/print_config.h"
 #include "tool/produce.h"
@@ -32,6 +33,7 @@ static const struct subcommand subcommands[] = {
     {"store", "write packets to the database", store_tool},
     {"live", "show newest positions to riders", live_tool},
     {"check", "check the configuration", check_tool},
+    {"dlq", "list, show, replay and purge dead letters", dlq_tool},
     {"journal", "look into the journal: verify, dump, stat", journal_tool},
     {"print-config", "print the configuration in force, or pages made from its tables",
      print_config_tool},

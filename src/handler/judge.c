@@ -65,15 +65,16 @@ static struct mc mc_of_unknown(const struct consumed *in)
     return mc;
 }
 
-/* A record of another program, without mc: what the gateway would have done. The
+/* A record of another program, without mc, or one that no gateway could decode and
+ * that was replayed: what the gateway would have done. The
  * offset in place of a number that a gateway assigns: a repeat decides the same. */
 static void identify_foreign(struct packet *packet, const struct consumed *in, struct mc *mc)
 {
-    packet_identify(packet, in->record.timestamp_ns, (uint64_t)in->offset);
-    *mc = (struct mc){.dialect = packet->dialect,
-                      .has_event_time = (packet->fields & PACKET_HAS_TIME) != 0,
-                      .received_ns = in->record.timestamp_ns,
-                      .identity = packet->identity};
+    packet_identify(packet, mc->received_ns, (uint64_t)in->offset);
+    struct mc identified = mc_of_packet(packet);
+    identified.replays = mc->replays;
+    identified.replayed_ns = mc->replayed_ns;
+    *mc = identified;
 }
 
 /* ---- outputs ---- */
@@ -148,7 +149,7 @@ static enum reading read_record(struct judge *judge, const struct consumed *in, 
         return READ_NO_MC;
     if (!dialect_decode(judge->scratch, in->record.value, &judge->packet, reject))
         return READ_NO_PACKET;
-    if (is_foreign)
+    if (is_foreign || !mc_is_identified(mc))
         identify_foreign(&judge->packet, in, mc);
     else
         take_over(&judge->packet, mc);

@@ -30,6 +30,7 @@
 #include "store/config.h"
 #include "store/role.h"
 #include "tool/ceilings.h"
+#include "tool/dlq_pages.h"
 #include "tool/log_pages.h"
 #include "tool/modules.h"
 #include "tool/notify.h"
@@ -61,6 +62,7 @@ struct instance {
     struct live *live;
     struct live_config live_settings;
     struct server *admin;
+    struct dlq_pages *dlq_pages;
     struct status *status;
     struct reporter *graphite, *statsd;
     struct tracer *tracer;
@@ -380,6 +382,15 @@ static void look_ready(void *context)
               LOG_T("data", instance->options->data_dir));
 }
 
+/* Only the process that writes a journal can replay its dead letters. */
+static int add_dlq_pages(struct instance *instance, struct error *err)
+{
+    const struct broker_config *settings = settings_of(instance, &broker_module);
+    if (settings->kind != BROKER_JOURNAL)
+        return 0;
+    return dlq_pages_add(&instance->dlq_pages, instance->broker, instance->options->config, err);
+}
+
 static int start(struct instance *instance, struct error *err)
 {
     raise_file_limit();
@@ -391,8 +402,9 @@ static int start(struct instance *instance, struct error *err)
                                          .started_ns = clock_monotonic_ns()};
     if (make_data_dir(instance->options->data_dir, err) != 0 || open_loop(instance, err) != 0 ||
         load_rules(instance, err) != 0 || open_broker(instance, err) != 0 ||
-        open_sinks(instance, err) != 0 || start_roles(instance, err) != 0 ||
-        open_admin(instance, err) != 0 || start_reports(instance, err) != 0)
+        add_dlq_pages(instance, err) != 0 || open_sinks(instance, err) != 0 ||
+        start_roles(instance, err) != 0 || open_admin(instance, err) != 0 ||
+        start_reports(instance, err) != 0)
         return -1;
     instance->status =
         status_start(instance->loop, instance->options->name, settings_of(instance, &run_module));
@@ -412,6 +424,7 @@ static void stop(struct instance *instance)
     status_stop(instance->status);
     if (instance->ready_timer != NULL)
         loop_timer_free(instance->ready_timer);
+    dlq_pages_remove(instance->dlq_pages);
     if (instance->gateway != NULL && instance->failure.kind == ERROR_NONE)
         gateway_drain(instance->gateway);
     gateway_stop(instance->gateway);

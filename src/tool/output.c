@@ -25,3 +25,14 @@ int output_error(const char *tool, const struct error *err)
     fprintf(stderr, "motorcade %s: %s%s\n", tool, err->text, help);
     return error_exit_code(err);
 }
+
+void output_put_safe(struct buf *out, struct bytes bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        unsigned char c = (unsigned char)bytes.ptr[i];
+        if (c < 0x20 || c == 0x7f)
+            buf_printf(out, "\\x%02x", c);
+        else
+            buf_append_char(out, (char)c);
+    }
+}

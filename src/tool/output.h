@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/bytes.h"
 #include "base/error.h"
 
 /* Writes the text and frees the buffer. The exit code: 1 with a message when
@@ -11,3 +12,5 @@
 int output_take(struct buf *text);
 /* "motorcade <tool>: <error>" on standard error; returns the exit code. */
 int output_error(const char *tool, const struct error *err);
+/* Bytes of a stranger for a terminal: control characters as \x1b. */
+void output_put_safe(struct buf *out, struct bytes bytes);

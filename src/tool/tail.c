@@ -9,11 +9,10 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "broker/config.h"
-#include "broker/readonly.h"
 #include "observe/log.h"
 #include "tool/options.h"
 #include "tool/output.h"
+#include "tool/viewer.h"
 #include "vehicle/mc.h"
 
 #define RETRY_NS (200 * NS_PER_MS)
@@ -45,9 +44,14 @@ static const struct option tail_options[] = {
 static const struct command command = {
     .name = "tail",
     .arguments = "TOPIC",
-    .help = "Prints the records of a topic of the journal, also while another process writes\n"
-            "it: it takes no lock and slows nobody. Only durable records are seen.\n"
-            "Begins at the earliest record, with --follow at the latest; see --from.",
+    .help = "Prints the records of a topic, of the journal or of Kafka. A journal is read also\n"
+            "while another process writes it: no lock is taken and nobody slowed. Only durable\n"
+            "records are seen. Begins at the earliest record, with --follow at the latest; see\n"
+            "--from. Ends at the end of the topic, or never with --follow.\n\n"
+            "Examples:\n"
+            "  motorcade tail gpscoords --follow\n"
+            "  motorcade tail gpscoords.position --from 10m --format json\n"
+            "  motorcade tail gpscoords.dead-letters --from 2026-05-20T07:00:00Z -n 20",
     .options = tail_options,
     .option_count = sizeof tail_options / sizeof tail_options[0],
     .takes_config = true,
@@ -58,7 +62,7 @@ static const struct command command = {
 enum format { FORMAT_LINE, FORMAT_VALUE, FORMAT_JSON };
 
 struct tail {
-    const char *data_dir;
+    const struct config *config;
     const char *topic_name;
     enum format format;
     enum consumer_start start;
@@ -132,25 +136,13 @@ static void close_all(struct tail *tail)
     tail->broker = NULL;
 }
 
-static int list_topics(struct tail *tail, struct error *err)
-{
-    char names[256] = "";
-    for (int t = 0; t < broker_topic_count(tail->broker); t++) {
-        size_t used = strlen(names);
-        snprintf(names + used, sizeof names - used, "%s%s", t == 0 ? "" : ", ",
-                 broker_topic_name(tail->broker, t));
-    }
-    return error_set(err, ERROR_NOT_FOUND, "there is no topic \"%s\" (there are: %s)",
-                     tail->topic_name, names[0] == 0 ? "none" : names);
-}
-
 static int open_once(struct tail *tail, struct error *err)
 {
-    if (broker_open_readonly(&tail->broker, tail->data_dir, err) != 0)
+    if (viewer_open(&tail->broker, tail->config, err) != 0)
         return -1;
-    int topic = broker_find_topic(tail->broker, tail->topic_name);
+    int topic = viewer_topic(tail->broker, tail->topic_name, err);
     if (topic < 0)
-        return list_topics(tail, err);
+        return -1;
     const struct consumer_options options = {
         .topics = &topic, .topic_count = 1, .start = tail->start, .start_value = tail->start_value};
     return consumer_open(&tail->consumer, tail->broker, &options, err);
@@ -180,18 +172,6 @@ static void put_time(struct buf *out, int64_t time_ns)
     buf_append(out, text, text_from_time_ms(text, time_ns / NS_PER_MS));
 }
 
-/* Bytes of a stranger, on a terminal perhaps: no control characters. */
-static void put_safe(struct buf *out, struct bytes bytes)
-{
-    for (size_t i = 0; i < bytes.len; i++) {
-        unsigned char c = (unsigned char)bytes.ptr[i];
-        if (c < 0x20 || c == 0x7f)
-            buf_printf(out, "\\x%02x", c);
-        else
-            buf_append_char(out, (char)c);
-    }
-}
-
 /* The dead letter part of the record's header: why it is one. */
 static bool is_dead_letter(const struct consumed *c, struct mc *mc)
 {
@@ -203,13 +183,13 @@ static void put_line(struct buf *out, const struct consumed *c)
     struct mc mc;
     put_time(out, c->record.timestamp_ns);
     buf_printf(out, " %d:%lld ", c->partition, (long long)c->offset);
-    put_safe(out, c->record.key.len > 0 ? c->record.key : BYTES("-"));
+    output_put_safe(out, c->record.key.len > 0 ? c->record.key : BYTES("-"));
     buf_append_char(out, ' ');
-    put_safe(out, c->record.value);
+    output_put_safe(out, c->record.value);
     if (!is_dead_letter(c, &mc))
         return;
     buf_printf(out, "  # %s: ", reason_code(mc.reason));
-    put_safe(out, mc.detail);
+    output_put_safe(out, mc.detail);
 }
 
 static void put_json(struct buf *out, const char *topic, const struct consumed *c)
@@ -285,8 +265,7 @@ int tail_tool(int argc, char **argv)
     if (parse(&tail, &options, &err) != 0 || options_load(&options, &config, &err) != 0) {
         code = output_error(command.name, &err);
     } else {
-        const struct broker_config *broker = config_get(config, &broker_module);
-        tail.data_dir = broker->data_dir;
+        tail.config = config;
         code = open_topic(&tail, &err) != 0 ? output_error(command.name, &err) : run(&tail, &err);
         close_all(&tail);
     }

@@ -56,6 +56,15 @@ int topic_plan_make(struct topic_plan *plan, const struct config *config, struct
     return result;
 }
 
+size_t topic_plan_dead_letters(const struct topic_plan *plan, const char **out, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < plan->list.count && count < max; i++)
+        if (plan->roles[i] == TOPIC_DEAD_LETTERS)
+            out[count++] = plan->list.names[i];
+    return count;
+}
+
 void topic_plan_deinit(struct topic_plan *plan)
 {
     topic_list_deinit(&plan->list);

@@ -15,4 +15,6 @@ struct topic_plan {
 
 /* Reads the rules of the configuration. */
 int topic_plan_make(struct topic_plan *plan, const struct config *config, struct error *err);
+/* The names of its dead-letter topics, at most `max`; how many. */
+size_t topic_plan_dead_letters(const struct topic_plan *plan, const char **out, size_t max);
 void topic_plan_deinit(struct topic_plan *plan);

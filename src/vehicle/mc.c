@@ -3,7 +3,7 @@
 
 #include "base/must.h"
 
-enum { VERSION = 1, FLAG_EVENT_TIME = 1, FLAG_DEAD_LETTER = 2 };
+enum { VERSION = 1, FLAG_EVENT_TIME = 1, FLAG_DEAD_LETTER = 2, FLAG_REPLAYED = 4, FLAG_MARK = 8 };
 
 static uint8_t *put(uint8_t *out, uint64_t value, int len)
 {
@@ -34,27 +34,46 @@ struct mc mc_of_packet(const struct packet *packet)
     };
 }
 
-size_t mc_encode(const struct mc *mc, uint8_t out[MC_MAX])
+static unsigned flags_of(const struct mc *mc)
 {
-    uint8_t *p = out;
-    *p++ = VERSION;
-    *p++ = (uint8_t)mc->dialect;
-    unsigned flags =
-        (mc->has_event_time ? FLAG_EVENT_TIME : 0) | (mc->is_dead_letter ? FLAG_DEAD_LETTER : 0);
-    p = put(p, flags, 2);
-    p = put(p, (uint64_t)mc->received_ns, 8);
-    memcpy(p, mc->identity.bytes, PACKET_IDENTITY_LEN);
-    p = put(p + PACKET_IDENTITY_LEN, mc->ruleset_hash, 8);
-    if (!mc->is_dead_letter)
-        return (size_t)(p - out);
+    return (mc->has_event_time ? FLAG_EVENT_TIME : 0U) |
+           (mc->is_dead_letter ? FLAG_DEAD_LETTER : 0U) | (mc->replays > 0 ? FLAG_REPLAYED : 0U) |
+           (mc->is_mark ? FLAG_MARK : 0U);
+}
+
+static uint8_t *put_dead_letter(uint8_t *p, const struct mc *mc)
+{
     p = put(p, mc->reason, 2);
     p = put(p, (uint32_t)mc->source_partition, 4);
     p = put(p, (uint64_t)mc->source_offset, 8);
     p = put(p, (uint64_t)mc->first_seen_ns, 8);
     p = put_text(p, mc->source_topic);
-    p = put_text(p, mc->detail);
+    return put_text(p, mc->detail);
+}
+
+size_t mc_encode(const struct mc *mc, uint8_t out[MC_MAX])
+{
+    uint8_t *p = out;
+    *p++ = VERSION;
+    *p++ = (uint8_t)mc->dialect;
+    p = put(p, flags_of(mc), 2);
+    p = put(p, (uint64_t)mc->received_ns, 8);
+    memcpy(p, mc->identity.bytes, PACKET_IDENTITY_LEN);
+    p = put(p + PACKET_IDENTITY_LEN, mc->ruleset_hash, 8);
+    if (mc->is_dead_letter)
+        p = put_dead_letter(p, mc);
+    if (mc->replays > 0) {
+        p = put(p, mc->replays, 1);
+        p = put(p, (uint64_t)mc->replayed_ns, 8);
+    }
     must(p - out <= MC_MAX);
     return (size_t)(p - out);
+}
+
+bool mc_is_identified(const struct mc *mc)
+{
+    static const struct packet_identity none;
+    return memcmp(&mc->identity, &none, sizeof none) != 0;
 }
 
 /* Bytes not yet read; a read beyond them empties it and sets has_failed. */
@@ -104,11 +123,16 @@ bool mc_decode(struct bytes in, struct mc *mc)
     uint64_t flags = take(&input, 2);
     mc->has_event_time = (flags & FLAG_EVENT_TIME) != 0;
     mc->is_dead_letter = (flags & FLAG_DEAD_LETTER) != 0;
+    mc->is_mark = (flags & FLAG_MARK) != 0;
     mc->received_ns = (int64_t)take(&input, 8);
     struct bytes identity = take_bytes(&input, PACKET_IDENTITY_LEN);
     memcpy(mc->identity.bytes, identity.ptr, identity.len);
     mc->ruleset_hash = take(&input, 8);
     if (mc->is_dead_letter)
         take_dead_letter(&input, mc);
+    if ((flags & FLAG_REPLAYED) != 0) {
+        mc->replays = (uint8_t)take(&input, 1);
+        mc->replayed_ns = (int64_t)take(&input, 8);
+    }
     return !input.has_failed;
 }

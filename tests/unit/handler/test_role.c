@@ -245,6 +245,42 @@ static void records_of_others_are_identified_here(void **state)
     ingest_close(&ingest);
 }
 
+/* No gateway could decode it then; replayed to a handler that can. */
+static void what_was_replayed_without_identity_gets_one(void **state)
+{
+    (void)state;
+    struct ingest ingest;
+    struct broker_config broker_config = memory_config();
+    ingest_open(&ingest, &broker_config);
+    const char *text = "{\"obuid\":\"cab-7\",\"seq\":12,\"epoch\":3,\"lat\":1,\"lon\":2}";
+    uint8_t header[MC_MAX];
+    const struct mc unknown = {
+        .received_ns = RECEIVED_NS - 5, .replays = 2, .replayed_ns = RECEIVED_NS};
+    ingest_raw(&ingest, "peer", text, bytes_of((char *)header, mc_encode(&unknown, header)));
+    ingest_raw(&ingest, "peer", "junk", bytes_of((char *)header, mc_encode(&unknown, header)));
+    ingest_flush(&ingest);
+    struct handler *handler = start_handler(ingest.broker, small_config(), NULL);
+    await_committed(ingest.broker);
+    handler_stop(handler);
+
+    struct packet packet;
+    struct reject reject;
+    assert_true(dialect_decode(ingest.scratch, bytes_from_text(text), &packet, &reject));
+    packet_identify(&packet, RECEIVED_NS - 5, 0);
+    struct outputs outputs = read_topic(ingest.broker, "gpscoords.position");
+    assert_int_equal(outputs.count, 1);
+    assert_true(is_identity(&outputs.items[0], &packet.identity));
+    assert_string_equal(outputs.items[0].key, "cab-7");
+    assert_int_equal(outputs.items[0].mc.received_ns, RECEIVED_NS - 5);
+    assert_int_equal(outputs.items[0].mc.replays, 2);
+    outputs_free(&outputs);
+    outputs = read_topic(ingest.broker, "gpscoords.dead-letters");
+    assert_int_equal(outputs.count, 1);
+    assert_int_equal(outputs.items[0].mc.replays, 2); /* told apart from a first failure */
+    outputs_free(&outputs);
+    ingest_close(&ingest);
+}
+
 /* Without mc it just goes in; with one it would not go out. */
 static void of_what_is_too_large_even_as_it_came_the_beginning_is_kept(void **state)
 {
@@ -597,6 +633,7 @@ int main(void)
         cmocka_unit_test(dead_letters_carry_all_fields),
         cmocka_unit_test(what_can_not_be_decoded_is_a_dead_letter),
         cmocka_unit_test(records_of_others_are_identified_here),
+        cmocka_unit_test(what_was_replayed_without_identity_gets_one),
         cmocka_unit_test(of_what_is_too_large_even_as_it_came_the_beginning_is_kept),
         cmocka_unit_test(what_grows_too_large_is_a_dead_letter),
         cmocka_unit_test(drops_are_counted_by_rule_and_leave_nothing),

@@ -79,6 +79,10 @@ static void read_mc(const json_t *one, struct mc *mc)
     };
     assert_true(text_to_hex_bytes(bytes_from_text(text_of(one, "identity")), mc->identity.bytes,
                                   PACKET_IDENTITY_LEN));
+    mc->replays = (uint8_t)json_integer_value(json_object_get(one, "replays"));
+    if (mc->replays > 0)
+        mc->replayed_ns = int_of(one, "replayed_ns");
+    mc->is_mark = json_is_true(json_object_get(one, "is_mark"));
     if (json_object_get(one, "dead_letter") != NULL)
         read_dead_letter(json_object_get(one, "dead_letter"), mc);
 }
@@ -105,6 +109,9 @@ static void test_mc(void **state)
         assert_true(again.source_offset == mc.source_offset);
         assert_true(again.first_seen_ns == mc.first_seen_ns);
         assert_true(bytes_equal(again.detail, mc.detail));
+        assert_int_equal(again.replays, mc.replays);
+        assert_true(again.replayed_ns == mc.replayed_ns);
+        assert_int_equal(again.is_mark, mc.is_mark);
         assert_true(bytes_equal(again.source_topic, mc.source_topic));
     }
     json_decref(cases);
