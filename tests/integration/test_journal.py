@@ -30,8 +30,10 @@ def test_tail_prints_what_was_posted(motorcade):
 def test_tail_follows_even_a_topic_to_come(motorcade, tmp_path):
     data = tmp_path / "data"
     follower = subprocess.Popen([BINARY, "tail", "gpscoords", "--follow", "--format", "value",
-                                 "--data", data], stdout=subprocess.PIPE, text=True)
+                                 "--data", data], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True)
     try:
+        assert "waiting for it" in follower.stderr.readline()
         gateway = motorcade(role="gateway", data=data)
         first = packet("first")
         gateway.post(first)
