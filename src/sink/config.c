@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sink/config.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 
 #define AT(member) offsetof(struct sink_config, member)
@@ -17,6 +19,14 @@ static const struct setting settings[] = {
      .default_text = "sqlite",
      .choices = kinds,
      .help = "The database that the store writes to; memory is for trials and forgets."},
+    {.name = "sinks",
+     .type = SETTING_LIST,
+     .offset = AT(sinks),
+     .default_text = "",
+     .help = "Several databases at once, sqlite and mongodb: each gets every packet, by a thread "
+             "and with a consumer group of its own, so that one that is away does not hold up the "
+             "others. sink.kind must be among them: history is read from it, and it keeps the "
+             "group's name and position. Empty: only sink.kind."},
     {.name = "data_dir",
      .type = SETTING_STRING,
      .offset = AT(data_dir),
@@ -116,9 +126,49 @@ static const struct setting settings[] = {
 #include "sink/mongodb/settings.def"
 };
 
+const char *sink_kind_name(enum sink_kind kind)
+{
+    return kinds[kind];
+}
+
+static bool is_listed(const struct sink_config *config, enum sink_kind kind)
+{
+    for (size_t i = 0; i < config->sinks.count; i++)
+        if (strcmp(config->sinks.items[i], kinds[kind]) == 0)
+            return true;
+    return false;
+}
+
+size_t sink_kinds(const struct sink_config *config, enum sink_kind out[SINK_KINDS])
+{
+    size_t count = 0;
+    out[count++] = (enum sink_kind)config->kind;
+    for (int kind = 0; kind < SINK_KINDS; kind++)
+        if (kind != config->kind && is_listed(config, (enum sink_kind)kind))
+            out[count++] = (enum sink_kind)kind;
+    return count;
+}
+
+static int check_sinks(const struct sink_config *config, struct error *err)
+{
+    size_t known = 0;
+    for (int kind = 0; kind < SINK_KINDS; kind++)
+        known += is_listed(config, (enum sink_kind)kind);
+    if (known != config->sinks.count)
+        return error_set(err, ERROR_CONFIG, "sinks: wants sqlite, memory or mongodb, each once");
+    if (known > 0 && !is_listed(config, (enum sink_kind)config->kind))
+        return error_set(err, ERROR_CONFIG,
+                         "sinks: kind (%s) must be among them: history is read from it",
+                         kinds[config->kind]);
+    return 0;
+}
+
 static int check(const void *module, struct error *err)
 {
-    return mongodb_config_check(&((const struct sink_config *)module)->mongodb, err);
+    const struct sink_config *config = module;
+    if (check_sinks(config, err) != 0)
+        return -1;
+    return mongodb_config_check(&config->mongodb, err);
 }
 
 const struct config_module sink_module = {

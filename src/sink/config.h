@@ -8,13 +8,15 @@
 #include "sink/mongodb/config.h"
 
 enum sink_kind { SINK_SQLITE, SINK_MEMORY, SINK_MONGODB };
+enum { SINK_KINDS = SINK_MONGODB + 1 };
 enum sink_exhausted { SINK_DEAD_LETTER, SINK_PAUSE };
 
 struct sink_config {
-    int kind;             /* enum sink_kind */
-    const char *data_dir; /* the database lies in <data_dir>/store; from --data */
-    int64_t span_ns;      /* received time that one file covers */
-    int64_t retention_ns; /* 0 = keep for ever */
+    int kind;                  /* enum sink_kind: what history is read from */
+    struct setting_list sinks; /* names of kinds that are written to; none = kind */
+    const char *data_dir;      /* the database lies in <data_dir>/store; from --data */
+    int64_t span_ns;           /* received time that one file covers */
+    int64_t retention_ns;      /* 0 = keep for ever */
     int64_t batch_rows;
     int64_t batch_bytes;
     int64_t batch_age_ns;
@@ -27,5 +29,9 @@ struct sink_config {
     int64_t vehicles_in_memory; /* whose newest order is kept in memory */
     struct mongodb_config mongodb;
 };
+
+/* The kinds that are written to, `kind` first; their number. */
+size_t sink_kinds(const struct sink_config *config, enum sink_kind kinds[SINK_KINDS]);
+const char *sink_kind_name(enum sink_kind kind);
 
 extern const struct config_module sink_module;

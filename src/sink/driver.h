@@ -21,6 +21,11 @@ struct sink_driver {
                   void *context, struct error *err);
     int (*count)(struct sink *sink, const struct sink_query *query, uint64_t *out,
                  struct error *err);
+    /* NULL: nothing to report. */
+    int (*verify)(const struct sink_config *config, const struct sink_report *report,
+                  struct error *err);
+    int (*plan)(const struct sink_config *config, const struct sink_report *report,
+                struct error *err);
 };
 
 /* The first member of each back end's own struct. */

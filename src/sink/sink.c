@@ -103,3 +103,16 @@ int sink_count(struct sink *sink, const struct sink_query *query, uint64_t *out,
     *out = 0;
     return sink->driver->count(sink, query, out, err);
 }
+
+int sink_verify(const struct sink_config *config, const struct sink_report *report,
+                struct error *err)
+{
+    const struct sink_driver *driver = sink_registry[config->kind];
+    return driver->verify == NULL ? 0 : driver->verify(config, report, err);
+}
+
+int sink_plan(const struct sink_config *config, const struct sink_report *report, struct error *err)
+{
+    const struct sink_driver *driver = sink_registry[config->kind];
+    return driver->plan == NULL ? 0 : driver->plan(config, report, err);
+}

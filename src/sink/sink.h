@@ -111,3 +111,28 @@ int sink_latest(struct sink *sink, struct sink_cursor *cursor, size_t limit, sin
                 void *context, struct error *err);
 /* Rows of the query (vehicle empty: all). */
 int sink_count(struct sink *sink, const struct sink_query *query, uint64_t *out, struct error *err);
+
+/* ---- for operators; databases that are servers ---- */
+
+enum sink_finding {
+    SINK_FINE,
+    SINK_NOTE,    /* worth knowing */
+    SINK_FAULT,   /* not as the settings want it */
+    SINK_COMMAND, /* to be given to the database's own shell */
+};
+
+struct sink_report {
+    const char *const *categories; /* that packets may have */
+    size_t category_count;
+    void (*fn)(void *context, enum sink_finding finding, const char *text);
+    void *context;
+};
+
+/* Is the database as the settings want it: each finding goes to the report.
+ * A kind that has nothing to look at (a file of our own) reports nothing. -1: it
+ * could not be asked. */
+int sink_verify(const struct sink_config *config, const struct sink_report *report,
+                struct error *err);
+/* How it would be spread over several servers. Asks nobody. */
+int sink_plan(const struct sink_config *config, const struct sink_report *report,
+              struct error *err);

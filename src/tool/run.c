@@ -4,6 +4,7 @@
 #include "tool/instance.h"
 #include "tool/options.h"
 #include "tool/output.h"
+#include "tool/store.h"
 
 /* The addresses, as options of their own: what is typed most. */
 #define LISTEN_FOR_CARS                                                       \
@@ -44,8 +45,13 @@ static const struct command handler_command = {
 };
 static const struct command store_command = {
     .name = "store",
-    .help = "Writes packets to the database, each once.",
+    .arguments = "[verify|plan]",
+    .help = "Writes packets to the database, each once.\n"
+            "  verify  says what the database lacks: indexes, collections, write concern;\n"
+            "          exit code 1 if anything does\n"
+            "  plan    prints how to spread it over shards, as commands of its own shell",
     .takes_config = true,
+    .arguments_max = 1,
 };
 static const struct command live_command = {
     .name = "live",
@@ -70,6 +76,8 @@ static int run_roles(const struct command *command, unsigned roles, int argc, ch
     struct error err = {0};
     if (options_load(&options, &config, &err) != 0)
         code = output_error(command->name, &err);
+    else if (options.argument_count > 0)
+        code = store_look(config, options.arguments[0]);
     else
         code = instance_run(&(struct instance_options){
             .roles = roles,

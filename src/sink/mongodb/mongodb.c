@@ -18,6 +18,7 @@
 #include "sink/driver.h"
 #include "sink/mongodb/crew.h"
 #include "sink/mongodb/read.h"
+#include "sink/mongodb/verify.h"
 #include "sink/newest.h"
 
 struct mongodb_sink {
@@ -235,4 +236,6 @@ const struct sink_driver mongodb_sink_driver = {
     .find = mongodb_find,
     .latest = mongodb_latest,
     .count = mongodb_count,
+    .verify = mongodb_verify,
+    .plan = mongodb_plan,
 };
