@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sink/worker.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -160,12 +161,28 @@ static void remove_row(struct sink_worker *worker, size_t index)
 
 /* ---- the circuit ---- */
 
+/* The metric is the worst of all databases that this process writes to. */
+static void show_circuit(int kind, enum sink_circuit circuit)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static enum sink_circuit of_kind[SINK_KINDS];
+    enum sink_circuit before = CIRCUIT_CLOSED, after = CIRCUIT_CLOSED;
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < SINK_KINDS; i++)
+        before = of_kind[i] > before ? of_kind[i] : before;
+    of_kind[kind] = circuit;
+    for (int i = 0; i < SINK_KINDS; i++)
+        after = of_kind[i] > after ? of_kind[i] : after;
+    metrics_add(METRIC_SINK_CIRCUIT, 0, (int64_t)after - (int64_t)before);
+    pthread_mutex_unlock(&lock);
+}
+
 static void set_circuit(struct sink_worker *worker, enum sink_circuit circuit,
                         const struct error *err)
 {
     if (worker->circuit == circuit)
         return;
-    metrics_add(METRIC_SINK_CIRCUIT, 0, (int64_t)circuit - (int64_t)worker->circuit);
+    show_circuit(worker->config.kind, circuit);
     worker->circuit = circuit;
     if (worker->handler.on_circuit != NULL)
         worker->handler.on_circuit(worker->handler.context, circuit, err);

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -35,6 +36,7 @@ struct progress {
 
 struct store {
     struct store_config config;
+    char group[256];
     struct broker *broker;
     struct sink_worker *worker;
     struct attempts *attempts;
@@ -66,12 +68,6 @@ static bool must_give_up(void *context)
         consumer_idle(store->consumer);
     return atomic_load(&store->is_stopping) &&
            clock_monotonic_ns() > atomic_load(&store->deadline_ns);
-}
-
-static const char *group_of(const struct store *store)
-{
-    const char *group = store->config.group;
-    return group != NULL && group[0] != '\0' ? group : STORE_GROUP;
 }
 
 /* ---- positions ---- */
@@ -404,7 +400,7 @@ static void on_revoke(void *context)
 
 static int open_streams(struct store *store, struct error *err)
 {
-    const struct consumer_options options = {.group = group_of(store),
+    const struct consumer_options options = {.group = store->group,
                                              .topics = store->topics,
                                              .topic_count = store->topic_count,
                                              .start = CONSUMER_FROM_COMMITTED,
@@ -501,7 +497,7 @@ static int start(struct store *store, struct sink *sink, const char *const *topi
         return error_set(err, ERROR_MEMORY, "no memory for the store");
     if (make_topics(store, topics, topic_count, err) != 0 ||
         sink_worker_new(&store->worker, sink, &store->config.sink, &handler, err) != 0 ||
-        attempts_open(&store->attempts, store->config.state_dir, group_of(store), err) != 0)
+        attempts_open(&store->attempts, store->config.state_dir, store->group, err) != 0)
         return -1;
     if (pthread_create(&store->thread, NULL, store_thread, store) != 0)
         return error_set(err, ERROR_IO, "can't start the store's thread");
@@ -517,12 +513,17 @@ int store_start(struct store **out, const struct store_config *config, struct br
         return error_set(err, ERROR_MEMORY, "no memory for the store");
     store->config = *config;
     store->broker = broker;
-    store->health = health_check("store");
+    const char *group = config->group;
+    snprintf(store->group, sizeof store->group, "%s",
+             group != NULL && group[0] != '\0' ? group : STORE_GROUP);
+    store->config.group = store->group;
+    store->health = health_check(config->name != NULL ? config->name : "store");
     if (start(store, sink, topics, topic_count, err) != 0) {
         store_stop(store);
         return -1;
     }
-    log_event(LOG_INFO, "store", "started", LOG_I("topics", topic_count));
+    log_event(LOG_INFO, "store", "started", LOG_T("group", store->group),
+              LOG_I("topics", topic_count));
     *out = store;
     return 0;
 }

@@ -23,6 +23,7 @@ struct store;
 struct store_config {
     struct sink_config sink;       /* batches, retries */
     const char *group;             /* NULL or "": STORE_GROUP */
+    const char *name;              /* of its health check, static; NULL: "store" */
     const char *state_dir;         /* where attempts are remembered, or NULL */
     const char *dead_letter_topic; /* NULL: derived from each topic's name */
     int64_t drain_timeout_ns;      /* at a stop: how long the last batch is tried; 0 = 10 s */
@@ -34,7 +35,7 @@ struct store_config {
 
 /* Starts the thread. Topics that don't exist are made. The config need not
  * outlive the call; the broker and the sink must outlive the store, and nobody
- * else writes the sink. Sets the health check "store". */
+ * else writes the sink. Sets the health check `name`. */
 int store_start(struct store **out, const struct store_config *config, struct broker *broker,
                 struct sink *sink, const char *const *topics, size_t topic_count,
                 struct error *err);

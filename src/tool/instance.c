@@ -54,11 +54,13 @@ struct instance {
     size_t ingest_count;
     struct topic_list category_topics; /* what store and live read */
     const char *category_names[CATEGORY_TOPICS_MAX];
-    struct sink *sink;
-    struct sink *reader; /* the same database, read only: live's start and history */
+    enum sink_kind kinds[SINK_KINDS]; /* what is written to; the first is read from */
+    size_t sink_count;
+    struct sink *sinks[SINK_KINDS];
+    struct sink *reader; /* the first one again, read only: live's start and history */
     struct gateway *gateway;
     struct handler *handler;
-    struct store *store;
+    struct store *stores[SINK_KINDS]; /* one a sink */
     struct live *live;
     struct live_config live_settings;
     struct server *admin;
@@ -261,13 +263,26 @@ static int load_rules(struct instance *instance, struct error *err)
     return 0;
 }
 
-static int open_sinks(struct instance *instance, struct error *err)
+/* Of the sink number i. */
+static struct sink_config sink_settings(const struct instance *instance, size_t i)
 {
     struct sink_config settings = *(const struct sink_config *)settings_of(instance, &sink_module);
     settings.data_dir = instance->options->data_dir;
-    if ((instance->options->roles & ROLE_STORE) != 0 &&
-        sink_open(&instance->sink, &settings, false, err) != 0)
-        return -1;
+    if (i < instance->sink_count)
+        settings.kind = (int)instance->kinds[i];
+    return settings;
+}
+
+static int open_sinks(struct instance *instance, struct error *err)
+{
+    struct sink_config settings = sink_settings(instance, 0);
+    instance->sink_count = sink_kinds(&settings, instance->kinds);
+    for (size_t i = 0; i < instance->sink_count; i++) {
+        const struct sink_config one = sink_settings(instance, i);
+        if ((instance->options->roles & ROLE_STORE) != 0 &&
+            sink_open(&instance->sinks[i], &one, false, err) != 0)
+            return -1;
+    }
     if (!(instance->options->roles & ROLE_LIVE) || settings.kind == SINK_MEMORY)
         return 0;
     struct error cause;
@@ -295,16 +310,31 @@ static int start_handler(struct instance *instance, struct error *err)
     return handler_start(&instance->handler, &settings, instance->broker, instance->ruleset, err);
 }
 
-static int start_store(struct instance *instance, struct error *err)
+/* Each sink has a store of its own. The first, which sink.kind names, has the
+ * group's plain name: a sink that is added later does not move its position. */
+static int start_stores(struct instance *instance, struct error *err)
 {
     const struct store_settings *store = settings_of(instance, &store_module);
-    struct store_config settings = {
-        .sink = *(const struct sink_config *)settings_of(instance, &sink_module),
-        .group = store->group,
-        .state_dir = instance->options->data_dir,
-    };
-    return store_start(&instance->store, &settings, instance->broker, instance->sink,
-                       instance->category_names, instance->category_topics.count, err);
+    for (size_t i = 0; i < instance->sink_count; i++) {
+        static const char *const names[SINK_KINDS] = {"store-sqlite", "store-memory",
+                                                      "store-mongodb"};
+        char group[256];
+        struct store_config settings = {
+            .sink = sink_settings(instance, i),
+            .group = store->group,
+            .state_dir = instance->options->data_dir,
+        };
+        if (i > 0) {
+            snprintf(group, sizeof group, "%s-%s", store->group,
+                     sink_kind_name(instance->kinds[i]));
+            settings.group = group;
+            settings.name = names[instance->kinds[i]];
+        }
+        if (store_start(&instance->stores[i], &settings, instance->broker, instance->sinks[i],
+                        instance->category_names, instance->category_topics.count, err) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int start_live(struct instance *instance, struct error *err)
@@ -313,7 +343,7 @@ static int start_live(struct instance *instance, struct error *err)
     instance->live_settings = *(const struct live_config *)settings_of(instance, &live_module);
     instance->live_settings.store_group = store->group;
     return live_start(&instance->live, &instance->live_settings, instance->broker,
-                      instance->reader != NULL ? instance->reader : instance->sink,
+                      instance->reader != NULL ? instance->reader : instance->sinks[0],
                       instance->category_names, instance->category_topics.count, err);
 }
 
@@ -333,7 +363,7 @@ static int start_roles(struct instance *instance, struct error *err)
         enum instance_role role;
         int (*start)(struct instance *instance, struct error *err);
     } starts[] = {
-        {ROLE_STORE, start_store},
+        {ROLE_STORE, start_stores},
         {ROLE_LIVE, start_live},
         {ROLE_HANDLER, start_handler},
         {ROLE_GATEWAY, start_gateway},
@@ -429,12 +459,14 @@ static void stop(struct instance *instance)
         gateway_drain(instance->gateway);
     gateway_stop(instance->gateway);
     handler_stop(instance->handler);
-    store_stop(instance->store);
+    for (size_t i = 0; i < instance->sink_count; i++)
+        store_stop(instance->stores[i]);
     live_stop(instance->live);
     if (instance->admin != NULL)
         server_close(instance->admin);
     sink_close(instance->reader);
-    sink_close(instance->sink);
+    for (size_t i = 0; i < instance->sink_count; i++)
+        sink_close(instance->sinks[i]);
     statusz_remove();
     ceilings_remove(instance->options->data_dir);
     notify_stop(instance->notify);

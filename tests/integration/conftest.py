@@ -173,8 +173,13 @@ class Motorcade:
             pytest.fail(f"{arguments} exited with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
 
+    def sink_settings(self):
+        """The database that this process writes to, for the tools."""
+        return [word for name, value in self.settings.items() if name.startswith("sink.")
+                for word in ("--set", f"{name}={value}")]
+
     def query(self, *arguments):
-        return self.tool("query", "--data", self.data, *arguments)
+        return self.tool("query", "--data", self.data, *self.sink_settings(), *arguments)
 
     def count(self):
         return int(self.query("--count").stdout.split()[-1])

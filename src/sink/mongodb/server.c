@@ -22,8 +22,9 @@ static void on_library_log(mongoc_log_level_t level, const char *domain, const c
                            void *context)
 {
     (void)context;
+    enum log_level as = level <= MONGOC_LOG_LEVEL_CRITICAL ? LOG_WARN : LOG_DEBUG;
     if (level <= MONGOC_LOG_LEVEL_WARNING)
-        log_event(LOG_WARN, "store", "libmongoc", LOG_T("part", domain), LOG_T("said", message));
+        log_event(as, "store", "libmongoc", LOG_T("part", domain), LOG_T("said", message));
 }
 
 static void start_library(void)
