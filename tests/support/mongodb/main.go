@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A server of MongoDB's protocol over SQLite files, for development and tests:
-// FerretDB as a library. scripts/dev-mongodb builds and runs it.
+// FerretDB as a library. scripts/dev-mongodb builds and runs it. It does not sync
+// (a killed process loses nothing by that, a machine without power might).
 package main
 
 import (
@@ -23,7 +24,7 @@ func main() {
 	server, err := ferretdb.New(&ferretdb.Config{
 		Listener:  ferretdb.ListenerConfig{TCP: *listen},
 		Handler:   "sqlite",
-		SQLiteURL: "file:" + *dir + "/",
+		SQLiteURL: "file:" + *dir + "/?_pragma=synchronous(off)",
 	})
 	if err != nil {
 		log.Fatal(err)
