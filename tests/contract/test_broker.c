@@ -173,9 +173,13 @@ static void the_owner_is_woken_when_durable(void **state)
     assert_int_equal(producer_open(&f->producer, f->broker, &handler, NULL), 0);
     assert_int_equal(publish(f->producer, t, "k", "v", 1), PUBLISH_ACCEPTED);
     producer_flush(f->producer);
-    wait_wakes(f, 0);
-    assert_int_equal(f->delivered, 0);
-    producer_poll(f->producer);
+    int seen = 0;
+    do {
+        wait_wakes(f, seen);
+        assert_int_equal(f->delivered, 0); /* not before a poll */
+        seen = atomic_load(&f->wakes);
+        producer_poll(f->producer);
+    } while (kind == BROKER_KAFKA && f->durable == 0); /* others than reports wake, too */
     assert_int_equal(f->durable, 1);
 }
 

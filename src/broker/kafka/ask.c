@@ -24,50 +24,38 @@ static int left_ms(int64_t deadline_ns)
 
 /* ---- topics ---- */
 
-/* What one broker says is there the next one asked may not have heard of yet. */
-static int describe(struct kafka *kafka, const char *name, struct kafka_topic_state *state,
-                    struct error *err)
+static int create_topic(struct kafka *kafka, const char *name, int wanted, struct error *err)
 {
-    int64_t deadline_ns = deadline_of(kafka);
-    struct error cause;
-    while (kafka_admin_describe(&kafka->ask, name, state, &cause) != 0) {
-        if (cause.kind != ERROR_NOT_FOUND || clock_monotonic_ns() > deadline_ns) {
-            if (err != NULL)
-                *err = cause;
-            return -1;
-        }
-        clock_sleep_ns(look_again_ns);
-    }
-    return 0;
-}
-
-/* As it is on the cluster, made where that is allowed. */
-static int find_topic(struct kafka *kafka, const char *name, int wanted,
-                      struct kafka_topic_state *state, struct error *err)
-{
-    if (describe(kafka, name, state, err) != 0)
-        return -1;
-    if (state->exists)
-        return 0;
     if (!kafka->config->topic.may_create) {
         char reason[KAFKA_NAME_MAX + 64];
         snprintf(reason, sizeof reason, "the cluster has no topic \"%s%s\"", kafka->config->prefix,
                  name);
         return kafka_fail(kafka->config, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, reason, err);
     }
-    struct error cause;
-    if (kafka_admin_create(&kafka->ask, name, wanted, &cause) != 0 && cause.kind != ERROR_BUSY) {
-        if (err != NULL)
-            *err = cause;
-        return -1;
-    }
-    /* Another process may have been faster: then it shows in a moment. */
+    struct error cause = {0};
+    if (kafka_admin_create(&kafka->ask, name, wanted, &cause) == 0 || cause.kind == ERROR_BUSY)
+        return 0;
+    if (err != NULL)
+        *err = cause;
+    return -1;
+}
+
+/* Its partitions on the cluster, made where that is allowed. Where another process
+ * was faster it shows in a moment. */
+static int find_topic(struct kafka *kafka, const char *name, int wanted, int *partitions,
+                      struct error *err)
+{
     int64_t deadline_ns = deadline_of(kafka);
-    while (describe(kafka, name, state, err) == 0) {
-        if (state->exists)
+    bool is_created = false;
+    *partitions = 0;
+    while (kafka_admin_partitions(&kafka->ask, name, partitions, err) == 0) {
+        if (*partitions > 0)
             return 0;
-        if (clock_monotonic_ns() > deadline_ns)
+        if (is_created && clock_monotonic_ns() > deadline_ns)
             return error_set(err, ERROR_REMOTE, "it is created, but does not show");
+        if (!is_created && create_topic(kafka, name, wanted, err) != 0)
+            return -1;
+        is_created = true;
         clock_sleep_ns(look_again_ns);
     }
     return -1;
@@ -105,20 +93,50 @@ static int tell_differences(struct kafka *kafka, const char *name,
     return 0;
 }
 
-int kafka_ask_topic(struct kafka *kafka, const char *name, int *partitions, struct error *err)
+/* What one broker says is there the next one asked may not have heard of yet. */
+static int describe(struct kafka *kafka, const char *name, struct kafka_topic_state *state,
+                    struct error *err)
+{
+    int64_t deadline_ns = deadline_of(kafka);
+    struct error cause;
+    while (kafka_admin_describe(&kafka->ask, name, state, &cause) != 0) {
+        if (cause.kind != ERROR_NOT_FOUND || clock_monotonic_ns() > deadline_ns) {
+            if (err != NULL)
+                *err = cause;
+            return -1;
+        }
+        clock_sleep_ns(look_again_ns);
+    }
+    return 0;
+}
+
+/* The right to read a topic's settings is not needed for the work. */
+static int verify_topic(struct kafka *kafka, const char *name, struct error *err)
 {
     struct kafka_topic_state state;
+    struct error cause = {0};
+    if (!kafka->config->topic.verifies)
+        return 0;
+    if (describe(kafka, name, &state, &cause) == 0)
+        return tell_differences(kafka, name, &state, err);
+    log_error("kafka", "a topic's settings can't be verified", &cause);
+    return 0;
+}
+
+int kafka_ask_topic(struct kafka *kafka, const char *name, int *partitions, struct error *err)
+{
+    int found;
     pthread_mutex_lock(&kafka->ask_lock);
-    int result = find_topic(kafka, name, *partitions, &state, err);
+    int result = find_topic(kafka, name, *partitions, &found, err);
     if (result == 0)
-        result = tell_differences(kafka, name, &state, err);
+        result = verify_topic(kafka, name, err);
     pthread_mutex_unlock(&kafka->ask_lock);
     if (result != 0)
         return -1;
-    if (state.partitions < 1 || state.partitions > PARTITIONS_MAX)
-        return error_set(err, ERROR_CONFIG, "has %d partitions; 1 to %d are possible",
-                         state.partitions, PARTITIONS_MAX);
-    *partitions = state.partitions;
+    if (found > PARTITIONS_MAX)
+        return error_set(err, ERROR_CONFIG, "has %d partitions; at most %d are possible", found,
+                         PARTITIONS_MAX);
+    *partitions = found;
     return 0;
 }
 

@@ -383,3 +383,24 @@ int kafka_client_fail(struct kafka_client *client, rd_kafka_resp_err_t code, str
     va_end(arguments);
     return error_prefix(err, "%s", prefix);
 }
+
+void kafka_client_on_error(struct kafka_client *client, rd_kafka_resp_err_t code, const char *text)
+{
+    struct error err;
+    kafka_client_hear(client, code, text);
+    if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || client->is_down)
+        return;
+    client->is_down = true;
+    kafka_fail(client->config, client->trouble, client->trouble_text, &err);
+    log_error("kafka", "no broker can be reached; trying on", &err);
+}
+
+void kafka_client_on_success(struct kafka_client *client)
+{
+    if (client->trouble == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    kafka_client_forget_trouble(client);
+    if (client->is_down)
+        log_write(LOG_INFO, "kafka", "the cluster is reached again", NULL, 0);
+    client->is_down = false;
+}

@@ -27,6 +27,7 @@ struct kafka_client {
     /* The most telling of what went wrong since kafka_client_forget_trouble. */
     rd_kafka_resp_err_t trouble;
     char trouble_text[KAFKA_TROUBLE_MAX];
+    bool is_down; /* no broker can be reached, and that is logged */
 };
 
 /* ---- configuration ---- */
@@ -67,6 +68,10 @@ void kafka_client_hear(struct kafka_client *client, rd_kafka_resp_err_t code, co
  * clients that only ask questions. */
 void kafka_client_hear_all(struct kafka_client *client);
 void kafka_client_forget_trouble(struct kafka_client *client);
+/* For clients that work on: an error event is remembered, and one line logged when
+ * no broker can be reached any more; and one when it is over. */
+void kafka_client_on_error(struct kafka_client *client, rd_kafka_resp_err_t code, const char *text);
+void kafka_client_on_success(struct kafka_client *client);
 
 /* Fill err for a call that failed with `code`: "<what>: <reason>; <fix>". Where
  * `code` only says that nobody answered, the reason is what was heard of the

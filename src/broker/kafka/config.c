@@ -108,6 +108,12 @@ static const struct setting settings[] = {
      .default_text = "",
      .is_secret = true,
      .help = "The password."},
+    {.name = "topic.verify",
+     .type = SETTING_BOOL,
+     .offset = AT(topic.verifies),
+     .default_text = "true",
+     .help = "Compare each topic with the settings topic.* when a role starts and log what "
+             "differs; needs the right to read the topics' settings (DescribeConfigs)."},
     {.name = "topic.create",
      .type = SETTING_BOOL,
      .offset = AT(topic.may_create),

@@ -37,6 +37,7 @@ struct kafka_config {
         const char *password;
     } sasl;
     struct {
+        bool verifies;   /* compare with the settings, at start */
         bool may_create; /* when a role finds that it is missing */
         int64_t partitions;
         int64_t replication;

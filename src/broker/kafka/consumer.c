@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "base/must.h"
 #include "broker/kafka/consumer.h"
+#include "broker/kafka/stats.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -101,7 +102,7 @@ static void take_error(struct kafka_consumer *consumer, rd_kafka_resp_err_t code
         kafka_fail(consumer->config, code, reason, &consumer->failure);
         return;
     }
-    kafka_client_hear(&consumer->client, code, reason);
+    kafka_client_on_error(&consumer->client, code, reason);
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *context)
@@ -114,6 +115,17 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *context
         return;
     }
     take_error(context, code, reason);
+}
+
+static int on_statistics(rd_kafka_t *rk, char *json, size_t len, void *context)
+{
+    (void)rk;
+    const struct kafka_consumer *consumer = context;
+    char label[GROUP_NAME_MAX + 32];
+    snprintf(label, sizeof label, "%s-%d",
+             consumer->group[0] != '\0' ? consumer->group : "broadcast", consumer->slot);
+    kafka_stats_take(label, json, len);
+    return 0; /* librdkafka frees it */
 }
 
 /* ---- opening ---- */
@@ -137,6 +149,10 @@ static int connect_client(struct kafka_consumer *consumer, struct error *err)
     snprintf(poll, sizeof poll, "%" PRId64, config->consumer.poll_interval_ns / NS_PER_MS);
     snprintf(records, sizeof records, "%" PRId64, config->consumer.queue_records);
     snprintf(kilobytes, sizeof kilobytes, "%" PRId64, config->consumer.queue_bytes / 1024);
+    char instance[KAFKA_NAME_MAX + 1] = "";
+    if (consumer->group[0] != '\0' && config->consumer.group_instance_id[0] != '\0')
+        snprintf(instance, sizeof instance, "%s-%d", config->consumer.group_instance_id,
+                 consumer->slot);
     const struct kafka_property own[] = {
         {"group.id", group},
         {"partition.assignment.strategy", kafka_strategies[config->consumer.strategy]},
@@ -147,7 +163,8 @@ static int connect_client(struct kafka_consumer *consumer, struct error *err)
         {"auto.offset.reset", "earliest"},
         {"queued.min.messages", records},
         {"queued.max.messages.kbytes", kilobytes},
-        {"statistics.interval.ms", "1000"},
+        {"statistics.interval.ms", "5000"},
+        {"group.instance.id", instance},
         {NULL, NULL},
     };
     rd_kafka_conf_t *conf;
@@ -157,6 +174,7 @@ static int connect_client(struct kafka_consumer *consumer, struct error *err)
     rd_kafka_conf_set_rebalance_cb(conf, kafka_on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, kafka_on_commit);
     rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_stats_cb(conf, on_statistics);
     if (kafka_client_open(&consumer->client, RD_KAFKA_CONSUMER, conf, config, err) != 0)
         return -1;
     rd_kafka_poll_set_consumer(consumer->client.rk);
@@ -286,6 +304,35 @@ static void deallocate(struct kafka_consumer *consumer)
     free(consumer);
 }
 
+static bool is_slot_taken(const struct kafka_consumer *consumer, int slot)
+{
+    struct list *all = &consumer->kafka->consumers;
+    for (struct list *node = all->next; node != all; node = node->next) {
+        const struct kafka_consumer *other = list_item(node, struct kafka_consumer, node);
+        if (other->slot == slot && strcmp(other->group, consumer->group) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The least free number of its group: the same after a restart, for static
+ * membership. */
+static void enlist(struct kafka_consumer *consumer)
+{
+    pthread_mutex_lock(&consumer->kafka->consumers_lock);
+    while (is_slot_taken(consumer, consumer->slot))
+        consumer->slot++;
+    list_append(&consumer->kafka->consumers, &consumer->node);
+    pthread_mutex_unlock(&consumer->kafka->consumers_lock);
+}
+
+static void delist(struct kafka_consumer *consumer)
+{
+    pthread_mutex_lock(&consumer->kafka->consumers_lock);
+    list_remove(&consumer->node);
+    pthread_mutex_unlock(&consumer->kafka->consumers_lock);
+}
+
 int kafka_consumer_open(struct consumer **out, struct broker *broker,
                         const struct consumer_options *options, struct error *err)
 {
@@ -302,13 +349,15 @@ int kafka_consumer_open(struct consumer **out, struct broker *broker,
     consumer->wake = options->wake;
     consumer->context = options->context;
     bell_init(&consumer->bell);
+    enlist(consumer);
     if (make_cursors(consumer, options, err) != 0 || connect_client(consumer, err) != 0 ||
         begin(consumer, options, err) != 0) {
+        delist(consumer);
         deallocate(consumer);
         return -1;
     }
     pthread_mutex_lock(&consumer->kafka->consumers_lock);
-    list_append(&consumer->kafka->consumers, &consumer->node);
+    consumer->is_open = true;
     pthread_mutex_unlock(&consumer->kafka->consumers_lock);
     *out = &consumer->base;
     return 0;
@@ -471,6 +520,8 @@ static size_t gather(struct kafka_consumer *consumer, size_t max)
             rd_kafka_message_destroy(message);
     }
     consumer->message_count = count;
+    if (count > 0)
+        kafka_client_on_success(&consumer->client);
     return count;
 }
 
@@ -586,11 +637,12 @@ void kafka_consumer_close(struct consumer *base)
     release(consumer);
     kafka_finish_commits(consumer);
     pthread_mutex_lock(&consumer->kafka->consumers_lock);
-    list_remove(&consumer->node);
+    consumer->is_open = false;
     pthread_mutex_unlock(&consumer->kafka->consumers_lock);
     bool is_safe = is_safe_to_destroy(consumer);
     leave(consumer);
     if (!is_safe) /* its threads stay until the process ends */
         consumer->client.rk = NULL;
+    delist(consumer);
     deallocate(consumer);
 }

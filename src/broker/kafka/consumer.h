@@ -49,6 +49,8 @@ struct kafka_consumer {
     bool is_committing, has_commits;
     uint64_t commit_records;
     int64_t commit_at_ns; /* monotonic */
+    int slot;             /* which of its group's consumers in this process */
+    bool is_open;         /* other threads may look (consumers_lock) */
     bool may_settle;      /* in a fetch, not in an idle or a close */
     bool is_assigned;     /* told, or was told by, librdkafka what is read */
     bool must_seek;       /* some cursor must */

@@ -53,6 +53,27 @@ static int kafka_offsets(struct broker *broker, int topic, int partition,
                              out, err);
 }
 
+int kafka_take_slot(struct kafka *kafka)
+{
+    pthread_mutex_lock(&kafka->consumers_lock);
+    int slot = 0;
+    while (slot < KAFKA_SLOTS_MAX && (kafka->producer_slots >> slot & 1) != 0)
+        slot++;
+    if (slot < KAFKA_SLOTS_MAX)
+        kafka->producer_slots |= UINT64_C(1) << slot;
+    pthread_mutex_unlock(&kafka->consumers_lock);
+    return slot;
+}
+
+void kafka_put_slot(struct kafka *kafka, int slot)
+{
+    if (slot >= KAFKA_SLOTS_MAX)
+        return;
+    pthread_mutex_lock(&kafka->consumers_lock);
+    kafka->producer_slots &= ~(UINT64_C(1) << slot);
+    pthread_mutex_unlock(&kafka->consumers_lock);
+}
+
 static int64_t kafka_committed(struct broker *broker, const char *group, int topic, int partition)
 {
     int64_t here = kafka_committed_here(as_kafka(broker), group, topic, partition);

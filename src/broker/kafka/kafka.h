@@ -25,8 +25,9 @@ struct kafka {
     int committed_topic;
     int64_t committed_at_ns; /* monotonic; 0: none */
     int64_t committed[PARTITIONS_MAX];
-    pthread_mutex_t consumers_lock;
+    pthread_mutex_t consumers_lock; /* consumers, producer_slots */
     struct list consumers;
+    uint64_t producer_slots; /* a bit each: the number in its label is taken */
 };
 
 static inline struct kafka *as_kafka(struct broker *broker)
@@ -45,6 +46,12 @@ int kafka_ask_offsets(struct kafka *kafka, const char *name, int partition,
 int kafka_ask_times(struct kafka *kafka, rd_kafka_topic_partition_list_t *list, struct error *err);
 /* A group's position as the cluster has it, at most a second old; -1: none. */
 int64_t kafka_ask_committed(struct kafka *kafka, const char *group, int topic, int partition);
+
+/* ---- numbers (kafka.c) ---- */
+
+/* The least free number of a producer, for its label; from 64 on all share one. */
+int kafka_take_slot(struct kafka *kafka);
+void kafka_put_slot(struct kafka *kafka, int slot);
 
 /* ---- producing (producer.c) ---- */
 

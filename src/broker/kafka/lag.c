@@ -56,7 +56,8 @@ int64_t kafka_committed_here(struct kafka *kafka, const char *group, int topic, 
     pthread_mutex_lock(&kafka->consumers_lock);
     for (struct list *node = kafka->consumers.next; node != &kafka->consumers; node = node->next) {
         struct kafka_consumer *consumer = list_item(node, struct kafka_consumer, node);
-        const struct cursor *cursor = kafka_cursor(consumer, topic, partition);
+        const struct cursor *cursor =
+            consumer->is_open ? kafka_cursor(consumer, topic, partition) : NULL;
         if (strcmp(consumer->group, group) == 0 && cursor != NULL && cursor->is_owned &&
             cursor->committed > committed)
             committed = cursor->committed;
@@ -85,7 +86,8 @@ void kafka_refresh_lag(struct broker *broker)
     pthread_mutex_lock(&kafka->consumers_lock);
     for (struct list *node = kafka->consumers.next; node != &kafka->consumers; node = node->next) {
         struct kafka_consumer *consumer = list_item(node, struct kafka_consumer, node);
-        for (size_t i = 0; consumer->group[0] != '\0' && i < consumer->topic_count; i++)
+        for (size_t i = 0;
+             consumer->is_open && consumer->group[0] != '\0' && i < consumer->topic_count; i++)
             for (int p = 0; p < consumer->topics[i].partitions; p++)
                 set_lag(consumer, &consumer->topics[i], p);
     }
