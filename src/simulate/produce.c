@@ -49,6 +49,7 @@ struct produce {
     int topic;                   /* -1: by dialect */
     int topics[DIALECT_NUMBERS]; /* -1: not asked yet */
     char topic_name[TOPIC_NAME_MAX + 1];
+    enum packet_dialect first_dialect;
     uint64_t next; /* message to be made */
     int64_t start_ns;
     struct error failure;          /* of the thread */
@@ -112,9 +113,12 @@ static int send_one(struct produce *produce, const struct generated *made, int64
         divert(produce, made, reason_code(made->reject.reason), made->reject.detail);
         return 0;
     }
-    if (topic < 0 && (topic = topic_by_dialect(produce, made->dialect, err)) < 0)
-        return -1;
-    return publisher_add(&produce->publisher, topic, &made->record, due_ns, err);
+    if (topic < 0)
+        topic = topic_by_dialect(produce, made->dialect, err);
+    if (topic >= 0 && publisher_add(&produce->publisher, topic, &made->record, due_ns, err) == 0)
+        return 0;
+    divert(produce, made, topic < 0 ? "no_topic" : "no_memory", err->text);
+    return -1;
 }
 
 /* ---- when ---- */
@@ -383,11 +387,11 @@ static int conclude(struct produce *produce, struct error *err)
 
 /* A first message, made by a generator of its own so that counters begin where
  * they should: does it fit what was asked? */
-static int check_template(const struct produce *produce, const struct generator_options *options,
+static int check_template(struct produce *produce, const struct generator_options *options,
                           struct error *err)
 {
     struct generator *generator;
-    struct generated made;
+    struct generated made = {.dialect = DIALECT_NONE};
     if (generator_new(&generator, options, err) != 0)
         return -1;
     int result = generator_next(generator, clock_wall_ns(), &made, err);
@@ -401,6 +405,7 @@ static int check_template(const struct produce *produce, const struct generator_
                            "a message of the template is no packet (%s: %s): mend it, or name a "
                            "topic with --topic",
                            reason_code(made.reject.reason), made.reject.detail);
+    produce->first_dialect = made.dialect;
     generator_free(generator);
     return result;
 }
@@ -436,9 +441,13 @@ static int prepare_broker(struct produce *produce, struct error *err)
         produce->topics[i] = -1;
     snprintf(produce->topic_name, sizeof produce->topic_name, "%s",
              options->topic != NULL ? options->topic : "the packets' own topics");
-    if (options->topic != NULL &&
-        (produce->topic = broker_topic(produce->broker, options->topic, 0, err)) < 0)
+    /* Now, so that a missing topic is told before anything is made. */
+    int topic = options->topic != NULL ? broker_topic(produce->broker, options->topic, 0, err)
+                                       : topic_by_dialect(produce, produce->first_dialect, err);
+    if (topic < 0)
         return -1;
+    if (options->topic != NULL)
+        produce->topic = topic;
     return 0;
 }
 

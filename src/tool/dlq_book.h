@@ -11,6 +11,7 @@
 #include "base/table.h"
 #include "broker/broker.h"
 #include "tool/dlq_filter.h"
+#include "tool/to_end.h"
 
 enum { DLQ_LETTERS_MAX = 1000000, DLQ_TOPICS_MAX = 64 };
 
@@ -62,7 +63,6 @@ typedef int (*dlq_visit_fn)(void *context, struct dlq_letter *letter, const stru
                             struct error *err);
 int dlq_book_visit(struct dlq_book *book, dlq_visit_fn fn, void *context, struct error *err);
 
-/* Every record of those topics up to where they end now; fn returns -1 to end it. */
-typedef int (*dlq_record_fn)(void *context, const struct consumed *record, struct error *err);
-int dlq_read_topics(struct broker *broker, const int *topics, size_t topic_count, dlq_record_fn fn,
+/* Every record of those topics up to where they end now; see to_end.h. */
+int dlq_read_topics(struct broker *broker, const int *topics, size_t topic_count, to_end_fn fn,
                     void *context, struct error *err);

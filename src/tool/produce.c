@@ -176,6 +176,8 @@ int produce_tool(int argc, char **argv)
          "gets what was not published, as JSON lines "
          "(motorcade-produce.dead-letters.jsonl)",
          .text = &given.run.dead_letters},
+        {"compression", 0, "KIND", "of batches to Kafka: none, lz4, zstd, snappy, gzip",
+         .setting = "kafka.producer.compression"},
         {"seed", 0, "N", "the same messages each time (but for the time)", .text = &given.seed},
         {"print", 0, NULL, "print COUNT messages (1), publish nothing", .flag = &given.does_print},
         {"admin", 0, "ADDRESS", "serve /metrics there: :9100", .text = &given.run.admin},

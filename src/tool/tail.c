@@ -12,11 +12,14 @@
 #include "observe/log.h"
 #include "tool/options.h"
 #include "tool/output.h"
+#include "tool/to_end.h"
 #include "tool/viewer.h"
 #include "vehicle/mc.h"
 
 #define RETRY_NS (200 * NS_PER_MS)
 #define FOLLOW_NS NS_PER_S
+
+enum { PRINT_BYTES = 1 << 16 }; /* gathered before they are printed */
 
 static const char *from_text, *format_text, *count_text;
 static bool should_follow;
@@ -69,7 +72,8 @@ struct tail {
     int64_t start_value;
     uint64_t left; /* records to print */
     struct broker *broker;
-    struct consumer *consumer;
+    int topic;
+    struct buf out;
 };
 
 /* ---- what is asked for ---- */
@@ -129,8 +133,6 @@ static int parse(struct tail *tail, const struct options *options, struct error 
 
 static void close_all(struct tail *tail)
 {
-    consumer_close(tail->consumer);
-    tail->consumer = NULL;
     if (tail->broker != NULL)
         broker_close(tail->broker);
     tail->broker = NULL;
@@ -140,12 +142,8 @@ static int open_once(struct tail *tail, struct error *err)
 {
     if (viewer_open(&tail->broker, tail->config, err) != 0)
         return -1;
-    int topic = viewer_topic(tail->broker, tail->topic_name, err);
-    if (topic < 0)
-        return -1;
-    const struct consumer_options options = {
-        .topics = &topic, .topic_count = 1, .start = tail->start, .start_value = tail->start_value};
-    return consumer_open(&tail->consumer, tail->broker, &options, err);
+    tail->topic = viewer_topic(tail->broker, tail->topic_name, err);
+    return tail->topic < 0 ? -1 : 0;
 }
 
 static int open_topic(struct tail *tail, struct error *err)
@@ -225,30 +223,55 @@ static void put_record(struct buf *out, const struct tail *tail, const struct co
     buf_append_char(out, '\n');
 }
 
-static int print_batch(struct tail *tail, const struct consumed_batch *batch)
+/* What was gathered; -1: standard output does not take it (it was said). */
+static int print_out(struct tail *tail)
 {
-    struct buf out;
-    buf_init(&out, 0);
-    for (size_t i = 0; i < batch->count && tail->left > 0; i++, tail->left--)
-        put_record(&out, tail, &batch->records[i]);
-    int code = output_take(&out);
-    if (code == 0 && fflush(stdout) != 0)
-        code = 1;
-    return code;
+    int code = output_take(&tail->out);
+    buf_init(&tail->out, 0);
+    return code == 0 ? 0 : -1;
+}
+
+static int take_record(void *context, const struct consumed *record, struct error *err)
+{
+    struct tail *tail = context;
+    put_record(&tail->out, tail, record);
+    tail->left--;
+    if (tail->out.len > PRINT_BYTES && print_out(tail) != 0)
+        return error_set(err, ERROR_IO, "the rest is not printed");
+    return tail->left == 0;
+}
+
+static int follow(struct tail *tail, const struct consumer_options *options, struct error *err)
+{
+    struct consumer *consumer;
+    int result = consumer_open(&consumer, tail->broker, options, err);
+    if (result != 0)
+        return -1;
+    while (result == 0) {
+        struct consumed_batch batch;
+        result = consumer_fetch(consumer, &batch, 1000, FOLLOW_NS, err);
+        for (size_t i = 0; result == 0 && i < batch.count; i++)
+            result = take_record(tail, &batch.records[i], err);
+        if (tail->out.len > 0 && print_out(tail) != 0)
+            result = error_set(err, ERROR_IO, "the rest is not printed");
+    }
+    consumer_close(consumer);
+    return result < 0 ? -1 : 0;
 }
 
 static int run(struct tail *tail, struct error *err)
 {
-    int code = 0;
-    while (code == 0 && tail->left > 0) {
-        struct consumed_batch batch;
-        if (consumer_fetch(tail->consumer, &batch, 1000, should_follow ? FOLLOW_NS : 0, err) != 0)
-            return output_error(command.name, err);
-        if (batch.count == 0 && !should_follow)
-            break;
-        code = print_batch(tail, &batch);
-    }
-    return code;
+    const struct consumer_options options = {.topics = &tail->topic,
+                                             .topic_count = 1,
+                                             .start = tail->start,
+                                             .start_value = tail->start_value};
+    if (tail->left == 0)
+        return 0;
+    buf_init(&tail->out, 0);
+    int result = should_follow ? follow(tail, &options, err)
+                               : to_end_read(tail->broker, &options, take_record, tail, err);
+    int code = output_take(&tail->out);
+    return result != 0 ? output_error(command.name, err) : code;
 }
 
 int tail_tool(int argc, char **argv)

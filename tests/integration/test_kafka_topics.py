@@ -41,10 +41,6 @@ class Topics:
 
 @pytest.fixture
 def topics(kafka, tmp_path):
-    known = subprocess.run([BINARY, "check", "--set", "broker.kind=kafka"], check=False,
-                           capture_output=True)
-    if known.returncode != 0:
-        pytest.skip("SKIP: this build has no broker.kind kafka")
     return Topics(kafka, tmp_path)
 
 
@@ -135,7 +131,7 @@ def test_more_copies_than_brokers_names_the_fix(topics):
 def test_a_cluster_that_does_not_answer_is_one_line(topics):
     done = topics.run("verify", "--set", "kafka.brokers=127.0.0.1:1", "--set",
                       "kafka.start_timeout=500ms", code=1)
-    assert "is the cluster up, and its address in kafka.brokers?" in done.stderr
+    assert "is the cluster up" in done.stderr
     assert done.stderr.count("\n") == 1 and done.stdout == ""
 
 
