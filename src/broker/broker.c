@@ -105,8 +105,10 @@ void broker_fail(struct broker *broker, const struct error *err)
     pthread_mutex_unlock(&broker->lock);
     if (!is_first)
         return;
-    metrics_add(METRIC_BROKER_FAILURES, 0, 1);
-    log_error("broker", "failed; nothing is acked any more", err);
+    if (!broker->is_inner) {
+        metrics_add(METRIC_BROKER_FAILURES, 0, 1);
+        log_error("broker", "failed; nothing is acked any more", err);
+    }
     if (fn != NULL)
         fn(context, &broker->failure);
 }
@@ -268,9 +270,9 @@ enum publish_result producer_publish(struct producer *producer, int topic,
     return result;
 }
 
-static void count(enum metric id, unsigned label, uint64_t *amount)
+static void count(const struct producer *producer, enum metric id, unsigned label, uint64_t *amount)
 {
-    if (*amount > 0)
+    if (*amount > 0 && !producer->is_inner)
         metrics_add(id, label, (int64_t)*amount);
     *amount = 0;
 }
@@ -278,17 +280,17 @@ static void count(enum metric id, unsigned label, uint64_t *amount)
 void producer_flush(struct producer *producer)
 {
     producer->broker->driver->flush(producer);
-    count(METRIC_BROKER_PUBLISHED, PUBLISH_ACCEPTED, &producer->accepted);
-    count(METRIC_BROKER_PUBLISHED, PUBLISH_FULL, &producer->full);
-    count(METRIC_BROKER_PUBLISHED, PUBLISH_REFUSED, &producer->refused);
-    count(METRIC_BROKER_PUBLISHED_BYTES, 0, &producer->accepted_bytes);
+    count(producer, METRIC_BROKER_PUBLISHED, PUBLISH_ACCEPTED, &producer->accepted);
+    count(producer, METRIC_BROKER_PUBLISHED, PUBLISH_FULL, &producer->full);
+    count(producer, METRIC_BROKER_PUBLISHED, PUBLISH_REFUSED, &producer->refused);
+    count(producer, METRIC_BROKER_PUBLISHED_BYTES, 0, &producer->accepted_bytes);
 }
 
 static void count_deliveries(struct producer *producer)
 {
-    count(METRIC_BROKER_DELIVERED, DELIVERY_DURABLE, &producer->durable);
-    count(METRIC_BROKER_DELIVERED, DELIVERY_FAILED, &producer->failed);
-    count(METRIC_BROKER_DELIVERED, DELIVERY_FAILED + 1, &producer->returned);
+    count(producer, METRIC_BROKER_DELIVERED, DELIVERY_DURABLE, &producer->durable);
+    count(producer, METRIC_BROKER_DELIVERED, DELIVERY_FAILED, &producer->failed);
+    count(producer, METRIC_BROKER_DELIVERED, DELIVERY_FAILED + 1, &producer->returned);
 }
 
 void producer_poll(struct producer *producer)

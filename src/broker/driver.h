@@ -64,6 +64,7 @@ struct broker {
     void (*on_failure)(void *context, const struct error *err);
     void *on_failure_context;
     bool is_readonly; /* a follower: no groups, no producers */
+    bool is_inner;    /* another broker's part, which does the telling and counting */
 };
 
 struct producer {
@@ -73,6 +74,7 @@ struct producer {
     atomic_uint_fast64_t owner; /* broker_thread_id() of the last to publish */
     size_t pending;
     atomic_bool wants_room; /* FULL was answered, on_room is owed */
+    bool is_inner;          /* as broker->is_inner */
     unsigned round_robin;
     /* counted here, given to the metrics once per flush or poll */
     uint64_t accepted, accepted_bytes, refused, full, durable, failed, returned;

@@ -14,6 +14,7 @@
 #include "base/version.h"
 #include "broker/broker.h"
 #include "broker/config.h"
+#include "broker/spool/spool.h"
 #include "export/reporter.h"
 #include "export/tracer.h"
 #include "gateway/role.h"
@@ -48,6 +49,7 @@ struct instance {
     const struct instance_options *options;
     struct loop *loop; /* this thread's: signals, admin, status */
     struct broker *broker;
+    struct broker *spool; /* over it, for the gateway; or NULL */
     struct ruleset *ruleset;
     char ingest_text[TOPICS_INGEST_MAX][TOPIC_NAME_MAX + 1];
     const char *ingest[TOPICS_INGEST_MAX];
@@ -239,6 +241,22 @@ static int open_broker(struct instance *instance, struct error *err)
     return 0;
 }
 
+/* For the gateway alone: who consumes has nothing to do while the broker is away. */
+static int open_spool(struct instance *instance, struct error *err)
+{
+    const struct spool_config *spool = settings_of(instance, &spool_module);
+    struct broker_config settings = broker_settings(instance->options->config);
+    bool is_wanted = spool->is_enabled && settings.kind == BROKER_KAFKA &&
+                     (instance->options->roles & ROLE_GATEWAY) != 0;
+    if (!is_wanted)
+        return 0;
+    settings.data_dir = instance->options->data_dir;
+    if (spool_open(&instance->spool, instance->broker, &settings, spool, err) != 0)
+        return -1;
+    broker_on_failure(instance->spool, on_broker_failure, instance);
+    return 0;
+}
+
 static int load_rules(struct instance *instance, struct error *err)
 {
     const struct handler_config *settings = settings_of(instance, &handler_module);
@@ -352,7 +370,8 @@ static int start_gateway(struct instance *instance, struct error *err)
     const struct admin_config *admin = settings_of(instance, &admin_module);
     bool serves_admin = admin->listen[0] == '\0';
     return gateway_start(&instance->gateway, settings_of(instance, &gateway_module),
-                         settings_of(instance, &topics_module), instance->broker, serves_admin,
+                         settings_of(instance, &topics_module),
+                         instance->spool != NULL ? instance->spool : instance->broker, serves_admin,
                          err);
 }
 
@@ -432,9 +451,9 @@ static int start(struct instance *instance, struct error *err)
                                          .started_ns = clock_monotonic_ns()};
     if (make_data_dir(instance->options->data_dir, err) != 0 || open_loop(instance, err) != 0 ||
         load_rules(instance, err) != 0 || open_broker(instance, err) != 0 ||
-        add_dlq_pages(instance, err) != 0 || open_sinks(instance, err) != 0 ||
-        start_roles(instance, err) != 0 || open_admin(instance, err) != 0 ||
-        start_reports(instance, err) != 0)
+        add_dlq_pages(instance, err) != 0 || open_spool(instance, err) != 0 ||
+        open_sinks(instance, err) != 0 || start_roles(instance, err) != 0 ||
+        open_admin(instance, err) != 0 || start_reports(instance, err) != 0)
         return -1;
     instance->status =
         status_start(instance->loop, instance->options->name, settings_of(instance, &run_module));
@@ -473,6 +492,8 @@ static void stop(struct instance *instance)
     reporter_stop(instance->graphite); /* the broker's figures are still there */
     reporter_stop(instance->statsd);
     tracer_stop(instance->tracer);
+    if (instance->spool != NULL)
+        broker_close(instance->spool);
     if (instance->broker != NULL)
         broker_close(instance->broker);
     topic_list_deinit(&instance->category_topics);

@@ -5,6 +5,7 @@
 
 #include "broker/config.h"
 #include "broker/kafka/config.h"
+#include "broker/spool/config.h"
 #include "export/config.h"
 #include "gateway/config.h"
 #include "handler/config.h"
@@ -131,6 +132,7 @@ const struct config_module *const all_modules[] = {
     &gateway_module,
     &broker_module,
     &kafka_module,
+    &spool_module,
     &topics_module,
     &handler_module,
     &store_module,

@@ -20,15 +20,17 @@
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "broker/kafka/config.h"
+#include "broker/spool/spool.h"
 
 #define SECOND INT64_C(1000000000)
 #define DEADLINE (20 * SECOND)
 
 static enum broker_kind kind;
+static bool is_spooled; /* that kind behind a spool */
 
 /* ---- fixture: a broker with small limits, and one producer ---- */
 
-enum { TAGS_MAX = 200000 };
+enum { TAGS_MAX = 200000, NOT_DURABLE = -2 };
 
 struct fixture {
     char dir[64];
@@ -37,6 +39,7 @@ struct fixture {
     const char *address;
     char prefix[64];
     struct broker *broker;
+    struct broker *upstream; /* of the spool */
     struct producer *producer;
     uint64_t tags[TAGS_MAX]; /* in order of delivery */
     int64_t offsets[TAGS_MAX];
@@ -48,14 +51,14 @@ static void on_delivery(void *context, uint64_t tag, enum delivery delivery, int
 {
     struct fixture *f = context;
     f->tags[f->delivered] = tag;
-    f->offsets[f->delivered++] = offset;
+    f->offsets[f->delivered++] = delivery == DELIVERY_DURABLE ? offset : NOT_DURABLE;
     if (delivery == DELIVERY_DURABLE)
         f->durable++;
     else
         f->failed++;
 }
 
-/* What publish() below made of the tag comes back; offset -2 stands for it. */
+/* What publish_tag() below made of the tag comes back. */
 static void on_return(void *context, uint64_t tag, int topic, const struct record *record)
 {
     struct fixture *f = context;
@@ -68,7 +71,7 @@ static void on_return(void *context, uint64_t tag, int topic, const struct recor
     assert_true(bytes_equal(record->value, bytes_from_text(value)));
     assert_int_equal(record->timestamp_ns, (int64_t)tag * NS_PER_MS);
     f->tags[f->delivered] = tag;
-    f->offsets[f->delivered++] = -2;
+    f->offsets[f->delivered++] = NOT_DURABLE;
     f->returned++;
 }
 
@@ -115,7 +118,11 @@ static void configure_kafka(struct fixture *f)
 static void open_broker(struct fixture *f)
 {
     struct error err = {0};
-    if (broker_open(&f->broker, &f->config, &err) != 0)
+    struct spool_config spool = {
+        .after_ns = 2 * SECOND, .cap_bytes = 1 << 20, .drain_share = 100, .retry_max_ns = SECOND};
+    struct broker **first = is_spooled ? &f->upstream : &f->broker;
+    if (broker_open(first, &f->config, &err) != 0 ||
+        (is_spooled && spool_open(&f->broker, f->upstream, &f->config, &spool, &err) != 0))
         fail_msg("%s", err.text);
 }
 
@@ -162,7 +169,9 @@ static void close_all(struct fixture *f)
     producer_close(f->producer, DEADLINE);
     f->producer = NULL;
     broker_close(f->broker);
-    f->broker = NULL;
+    if (f->upstream != NULL)
+        broker_close(f->upstream);
+    f->broker = f->upstream = NULL;
 }
 
 static int teardown(void **state)
