@@ -25,7 +25,8 @@ static const struct command command = {
     .help = "Looks into the journal, also while another process writes it; changes nothing.\n"
             "  verify  reads everything and checks each sum; exit code 1 when bytes are damaged\n"
             "  dump    one line a frame: position, kind, topic, offsets, times\n"
-            "  stat    topics, partitions, groups with their lag, segments and bytes",
+            "  stat    topics, partitions, groups with their lag, segments and bytes\n"
+            "A gateway's spool is one, too: --data <data>/spool",
     .options = journal_options,
     .option_count = sizeof journal_options / sizeof journal_options[0],
     .takes_config = true,
