@@ -91,8 +91,8 @@ void spool_go_away(struct spool *spool, const char *why)
     bool is_change = spool_mode(spool) != SPOOL_AWAY;
     bool is_first = is_change && spool->outage_began_ns == 0;
     if (is_change) {
+        atomic_fetch_add(&spool->epoch, 1); /* first: see route_of */
         atomic_store(&spool->mode, SPOOL_AWAY);
-        atomic_fetch_add(&spool->epoch, 1);
     }
     if (is_first) {
         spool->outage_began_ns = clock_monotonic_ns();

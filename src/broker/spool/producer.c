@@ -46,16 +46,17 @@ static void recall_if_away(struct spool_producer *producer)
     begin_recall(producer);
 }
 
-/* The backlog is looked at before the epoch: who sees a vehicle that another
- * thread has spooled sees the outage, too, and recalls. */
+/* The epoch is looked at last, and an outage counts it up before it changes the
+ * mode: who sees AWAY, or a vehicle that another thread has spooled, sees the new
+ * epoch, too, and recalls before anything of this thread is spooled. */
 static enum route route_of(struct spool_producer *producer, int topic, struct bytes key)
 {
     struct spool *spool = producer->spool;
     bool has_backlog = backlog_has(&spool->backlog, key);
+    enum spool_mode mode = spool_mode(spool);
     recall_if_away(producer);
     if (producer->is_recalling)
         return ROUTE_HOLD;
-    enum spool_mode mode = spool_mode(spool);
     if (mode == SPOOL_AWAY ||
         atomic_load_explicit(&spool->upstream_topics[topic], memory_order_relaxed) < 0)
         return ROUTE_JOURNAL;
