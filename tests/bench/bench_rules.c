@@ -17,7 +17,7 @@
 #include <lualib.h>
 #endif
 
-enum { PACKETS = 32, LOOPS = 6000, ROUNDS = 21, VARIANTS_MAX = 8 };
+enum { PACKETS = 32, LOOPS = 6000, ROUNDS = 21, VARIANTS_MAX = 16 };
 
 static const char ten_rules[] =
     "categories:\n"
@@ -36,6 +36,61 @@ static const char ten_rules[] =
     "      - {id: old, kind: max_age, limit: 7d, on_fail: flag}\n";
 
 static const char signal_rule[] = "      - {id: soc, kind: range, field: soc, min: 0, max: 100}\n";
+
+/* The same work three ways: two ranges as a script in a rule, as a function that
+ * plain Lua calls with the values, and as YAML. */
+static const char script_rule[] =
+    "categories:\n"
+    "  - name: position\n"
+    "    match: {any: [{dialect: obu}, {present: [lat, lon]}]}\n"
+    "    rules:\n"
+    "      - id: script\n"
+    "        kind: lua\n"
+    "        script: |\n"
+    "          function check(packet)\n"
+    "            local speed = packet.speed\n"
+    "            if speed and speed > 150 then return false, 'too fast' end\n"
+    "            local soc = packet.soc\n"
+    "            return not soc or soc <= 100, 'more than full'\n"
+    "          end\n";
+
+/* With a loop, so that instructions are counted. */
+static const char loop_rule[] = "categories:\n"
+                                "  - name: position\n"
+                                "    match: {any: [{dialect: obu}, {present: [lat, lon]}]}\n"
+                                "    rules:\n"
+                                "      - id: script\n"
+                                "        kind: lua\n"
+                                "        script: |\n"
+                                "          local names = {'speed', 'soc'}\n"
+                                "          function check(packet)\n"
+                                "            for i = 1, 2 do\n"
+                                "              local value = packet[names[i]]\n"
+                                "              if value and value > 150 then return false end\n"
+                                "            end\n"
+                                "            return true\n"
+                                "          end\n";
+
+static const char memory_rule[] = "categories:\n"
+                                  "  - name: position\n"
+                                  "    match: {any: [{dialect: obu}, {present: [lat, lon]}]}\n"
+                                  "    rules:\n"
+                                  "      - id: script\n"
+                                  "        kind: lua\n"
+                                  "        remember: soc\n"
+                                  "        lookback: 1h\n"
+                                  "        script: |\n"
+                                  "          function check(packet, vehicle)\n"
+                                  "            local last, soc = vehicle.soc, packet.soc\n"
+                                  "            vehicle.soc = soc\n"
+                                  "            return not last or last - soc < 200, 'fell'\n"
+                                  "          end\n";
+
+static const char derive_rules[] =
+    "transform: [{op: round, fields: [lat, lon], digits: 4}, {op: distance, when: always}]\n"
+    "categories:\n"
+    "  - name: position\n"
+    "    match: {any: [{dialect: obu}, {present: [lat, lon]}]}\n";
 
 struct fleet {
     struct packet_scratch *scratch[PACKETS];
@@ -85,7 +140,10 @@ static void free_fleet(struct fleet *fleet)
 struct variant {
     const char *name;
     struct ruleset *ruleset;
+    struct rule_thread *thread;
     void *lua;
+    bool is_short;   /* of lua: the small chain */
+    bool is_changed; /* transforms change the packet: it is put back, which is in the figure */
     struct fleet *fleet;
     double ns[ROUNDS];
     uint64_t verdicts[4];
@@ -96,9 +154,14 @@ static void run_rules(struct variant *variant)
     struct decision decision;
     for (int l = 0; l < LOOPS; l++) {
         for (size_t i = 0; i < PACKETS; i++) {
-            struct packet *packet = &variant->fleet->packets[i];
-            struct rule_context context = {.received_ns = packet->received_ns};
+            struct packet *packet = &variant->fleet->packets[i], before;
+            struct rule_context context = {.received_ns = packet->received_ns,
+                                           .thread = variant->thread};
+            if (variant->is_changed)
+                before = *packet;
             variant->verdicts[ruleset_apply(variant->ruleset, packet, &context, &decision)]++;
+            if (variant->is_changed)
+                *packet = before;
         }
     }
 }
@@ -119,6 +182,31 @@ static const char lua_rules[] =
     "  if received - p_time > 604800000 then verdict = 1 end\n"
     "  return verdict\n"
     "end\n";
+
+static const char lua_short[] = "return function(p_speed, p_soc)\n"
+                                "  if p_speed and p_speed > 150 then return 2 end\n"
+                                "  if p_soc and p_soc > 100 then return 2 end\n"
+                                "  return 0\n"
+                                "end\n";
+
+static void run_lua_short(struct variant *variant)
+{
+    lua_State *lua = variant->lua;
+    for (int l = 0; l < LOOPS; l++) {
+        for (size_t i = 0; i < PACKETS; i++) {
+            const struct packet *packet = &variant->fleet->packets[i];
+            double soc = 0;
+            const struct signal *signal = packet_find_signal(packet, BYTES("soc"));
+            must(signal != NULL && signal_number(signal, &soc));
+            lua_pushvalue(lua, 1);
+            lua_pushnumber(lua, packet->speed_ms);
+            lua_pushnumber(lua, soc);
+            must(lua_pcall(lua, 2, 1, 0) == LUA_OK);
+            variant->verdicts[lua_tointeger(lua, -1) & 3]++;
+            lua_pop(lua, 1);
+        }
+    }
+}
 
 static void run_lua(struct variant *variant)
 {
@@ -147,7 +235,9 @@ static void run(struct variant *variant, int round)
 {
     int64_t begin = clock_monotonic_ns();
 #ifdef HAS_LUA
-    if (variant->lua != NULL)
+    if (variant->lua != NULL && variant->is_short)
+        run_lua_short(variant);
+    else if (variant->lua != NULL)
         run_lua(variant);
 #endif
     if (variant->ruleset != NULL)
@@ -184,6 +274,7 @@ int main(void)
 {
     struct fleet *good = make_fleet(1779278400, 0), *bad = make_fleet(1779278400, 10),
                  *old = make_fleet(1889278400, 0);
+    const struct state_limits limits = {.vehicles = 1000, .bytes = 1 << 24};
     char with_signal[4096];
     snprintf(with_signal, sizeof with_signal, "%s%s", ten_rules, signal_rule);
     struct ruleset *default_rules;
@@ -202,12 +293,33 @@ int main(void)
         {.name = "the default ruleset (9 rules)", .ruleset = default_rules, .fleet = good},
     };
     size_t count = 6;
+    variants[count++] = (struct variant){
+        .name = "a script of a user (two values)", .ruleset = load(script_rule), .fleet = good};
+    variants[count++] = (struct variant){
+        .name = "the same with a loop: counted", .ruleset = load(loop_rule), .fleet = good};
+    variants[count++] = (struct variant){
+        .name = "a script that remembers a value", .ruleset = load(memory_rule), .fleet = good};
+    variants[count++] = (struct variant){.name = "transforms: two numbers rounded, distance",
+                                         .ruleset = load(derive_rules),
+                                         .fleet = good,
+                                         .is_changed = true};
+    for (size_t i = 0; i < count; i++)
+        if (ruleset_needs_thread(variants[i].ruleset))
+            must(ruleset_thread_new(&variants[i].thread, variants[i].ruleset, &limits, NULL,
+                                    NULL) == 0);
 #ifdef HAS_LUA
     lua_State *lua = luaL_newstate();
     luaL_openlibs(lua);
     must(luaL_dostring(lua, lua_rules) == LUA_OK);
     variants[count++] =
         (struct variant){.name = "Lua: the same 10 checks, all pass", .lua = lua, .fleet = good};
+    lua_State *small = luaL_newstate();
+    luaL_openlibs(small);
+    must(luaL_dostring(small, lua_short) == LUA_OK);
+    variants[count++] = (struct variant){.name = "plain Lua: two values given to a function",
+                                         .lua = small,
+                                         .fleet = good,
+                                         .is_short = true};
 #endif
     for (int round = 0; round < ROUNDS; round++)
         for (size_t i = 0; i < count; i++)
@@ -216,10 +328,12 @@ int main(void)
            LOOPS * PACKETS);
     for (size_t i = 0; i < count; i++) {
         print(&variants[i]);
+        ruleset_thread_free(variants[i].thread);
         ruleset_unref(variants[i].ruleset);
     }
 #ifdef HAS_LUA
     lua_close(lua);
+    lua_close(small);
 #endif
     free_fleet(good);
     free_fleet(bad);

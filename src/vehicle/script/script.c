@@ -127,12 +127,11 @@ static void freeze(lua_State *lua)
 /* Leaves on the stack: check, packet, vehicle. */
 static int load(lua_State *lua)
 {
-    struct script_machine *machine = lua_touserdata(lua, 1);
+    struct script_machine *machine = script_machine_of(lua);
     const struct script *script = machine->script;
-    lua_settop(lua, 0);
     if (luaL_loadbufferx(lua, script->text.ptr, script->text.len, "=script", "t") != LUA_OK)
         return lua_error(lua);
-    script_push_library(machine);
+    script_push_library(lua);
     lua_pushvalue(lua, 2);
     lua_setupvalue(lua, 1, 1);
     machine->is_free = false;
@@ -165,9 +164,9 @@ static int start(struct script_machine *machine, struct error *err)
     machine->is_free = true;
     if (!lua_checkstack(lua, 16))
         return error_set(err, ERROR_MEMORY, "no memory for a script");
+    *(struct script_machine **)lua_getextraspace(lua) = machine;
     lua_pushcfunction(lua, load);
-    lua_pushlightuserdata(lua, machine);
-    int status = lua_pcall(lua, 1, 3, 0);
+    int status = lua_pcall(lua, 0, 3, 0);
     lua_sethook(lua, NULL, 0, 0);
     machine->is_free = false;
     if (status == LUA_OK)

@@ -127,7 +127,7 @@ static const struct regex *expression(lua_State *lua, struct script_machine *mac
 /* matches(text, expression) */
 static int string_matches(lua_State *lua)
 {
-    struct script_machine *machine = lua_touserdata(lua, lua_upvalueindex(1));
+    struct script_machine *machine = script_machine_of(lua);
     struct bytes text = text_at(lua, 1), wanted = text_at(lua, 2);
     machine->work += (text.len + 1) * (wanted.len + 1) + 1000;
     if (machine->work > SCRIPT_WORK_MAX)
@@ -177,9 +177,8 @@ static void push_original(lua_State *lua, lua_CFunction open)
     lua_call(lua, 0, 1);
 }
 
-static void push_strings(struct script_machine *machine)
+static void push_strings(lua_State *lua)
 {
-    lua_State *lua = machine->lua;
     lua_newtable(lua);
     push_original(lua, luaopen_string);
     lua_getfield(lua, -1, "format");
@@ -190,8 +189,7 @@ static void push_strings(struct script_machine *machine)
     lua_setfield(lua, -2, "find");
     lua_pushcfunction(lua, string_rep);
     lua_setfield(lua, -2, "rep");
-    lua_pushlightuserdata(lua, machine);
-    lua_pushcclosure(lua, string_matches, 1);
+    lua_pushcfunction(lua, string_matches);
     lua_setfield(lua, -2, "matches");
     /* text:sub(1, 2); and arithmetic on texts, which luaopen_string adds, is gone. */
     lua_pushliteral(lua, "");
@@ -202,9 +200,8 @@ static void push_strings(struct script_machine *machine)
     lua_pop(lua, 1);
 }
 
-void script_push_library(struct script_machine *machine)
+void script_push_library(lua_State *lua)
 {
-    lua_State *lua = machine->lua;
     lua_newtable(lua);
     /* luaopen_base fills the state's own globals, which no script sees either. */
     push_original(lua, luaopen_base);
@@ -221,6 +218,6 @@ void script_push_library(struct script_machine *machine)
     lua_pushcfunction(lua, table_add);
     lua_setfield(lua, -2, "add");
     lua_setfield(lua, -2, "table");
-    push_strings(machine);
+    push_strings(lua);
     lua_setfield(lua, -2, "string");
 }

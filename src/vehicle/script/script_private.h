@@ -47,7 +47,13 @@ struct script_machine {
     size_t expression_count;
 };
 
+/* Whose interpreter this is: kept in the space that Lua leaves to us. */
+static inline struct script_machine *script_machine_of(lua_State *lua)
+{
+    return *(struct script_machine **)lua_getextraspace(lua);
+}
+
 /* script_library.c: the functions that a script may call, as a table on the stack. */
-void script_push_library(struct script_machine *machine);
+void script_push_library(lua_State *lua);
 /* script_proxy.c: packet and vehicle, as two values on the stack. */
 void script_push_proxies(struct script_machine *machine);

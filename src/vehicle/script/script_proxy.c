@@ -12,11 +12,6 @@
 
 enum script_value_type { KEPT_NIL, KEPT_FALSE, KEPT_TRUE, KEPT_NUMBER, KEPT_INTEGER, KEPT_TEXT };
 
-static struct script_machine *machine_of(lua_State *lua)
-{
-    return lua_touserdata(lua, lua_upvalueindex(1));
-}
-
 /* ---- what a packet holds ---- */
 
 static int push_text(lua_State *lua, struct bytes text)
@@ -122,11 +117,13 @@ static void resolve(const char *key, size_t len, struct script_key *out)
     out->field = (struct field){.name = name, .type = FIELD_SIGNAL};
 }
 
-/* Stack: the proxy, the key. */
+/* Stack: the proxy, the key. NULL: a key that is no text (a number becomes one). */
 static const struct script_key *find_key(lua_State *lua, struct script_machine *machine)
 {
     size_t len;
     const char *text = lua_tolstring(lua, 2, &len);
+    if (text == NULL)
+        return NULL;
     struct script_key *key = &machine->keys[(uintptr_t)text / 16 % SCRIPT_KEYS];
     if (__builtin_expect(key->key == text, 1))
         return key;
@@ -139,10 +136,10 @@ static const struct script_key *find_key(lua_State *lua, struct script_machine *
 
 static int packet_index(lua_State *lua)
 {
-    struct script_machine *machine = machine_of(lua);
-    if (lua_type(lua, 2) != LUA_TSTRING)
-        return 0;
+    struct script_machine *machine = script_machine_of(lua);
     const struct script_key *key = find_key(lua, machine);
+    if (key == NULL)
+        return 0;
     switch (key->special) {
     case KEY_FIELD:
         return push_field(lua, &key->field, machine->packet);
@@ -178,7 +175,7 @@ static struct script_value *kept_at(lua_State *lua, const struct script_machine 
 
 static int vehicle_index(lua_State *lua)
 {
-    const struct script_value *value = kept_at(lua, machine_of(lua));
+    const struct script_value *value = kept_at(lua, script_machine_of(lua));
     switch ((enum script_value_type)value->type) {
     case KEPT_NIL:
         return 0;
@@ -213,7 +210,7 @@ static void keep_text(lua_State *lua, struct script_value *value)
 
 static int vehicle_newindex(lua_State *lua)
 {
-    struct script_value *value = kept_at(lua, machine_of(lua));
+    struct script_value *value = kept_at(lua, script_machine_of(lua));
     switch (lua_type(lua, 3)) {
     case LUA_TNIL:
         value->type = KEPT_NIL;
@@ -238,25 +235,22 @@ static int vehicle_newindex(lua_State *lua)
 
 /* ---- */
 
-static void push_proxy(struct script_machine *machine, lua_CFunction index, lua_CFunction newindex)
+static void push_proxy(lua_State *lua, lua_CFunction index, lua_CFunction newindex)
 {
-    lua_State *lua = machine->lua;
     lua_newuserdatauv(lua, 0, 0);
     lua_newtable(lua);
-    lua_pushlightuserdata(lua, machine);
-    lua_pushcclosure(lua, index, 1);
+    lua_pushcfunction(lua, index);
     lua_setfield(lua, -2, "__index");
-    lua_pushlightuserdata(lua, machine);
-    lua_pushcclosure(lua, newindex, 1);
+    lua_pushcfunction(lua, newindex);
     lua_setfield(lua, -2, "__newindex");
     lua_setmetatable(lua, -2);
 }
 
 void script_push_proxies(struct script_machine *machine)
 {
-    push_proxy(machine, packet_index, packet_newindex);
+    push_proxy(machine->lua, packet_index, packet_newindex);
     if (machine->script->name_count > 0)
-        push_proxy(machine, vehicle_index, vehicle_newindex);
+        push_proxy(machine->lua, vehicle_index, vehicle_newindex);
     else
         lua_pushnil(machine->lua);
 }
