@@ -28,6 +28,8 @@ static void make_series(struct plan *plan)
     for (size_t i = 0; i < ruleset_rule_count(plan->ruleset); i++) {
         snprintf(label, sizeof label, "rule=\"%s\"", ruleset_rule(plan->ruleset, i)->id.ptr);
         plan->rule_failures[i] = metrics_series(METRIC_HANDLER_RULE_FAILURES, label);
+        if (ruleset_rule(plan->ruleset, i)->kind->can_break)
+            plan->rule_breaks[i] = metrics_series(METRIC_HANDLER_RULE_BREAKS, label);
     }
     for (size_t i = 0; i < ruleset_category_count(plan->ruleset); i++) {
         snprintf(label, sizeof label, "category=\"%s\"",
@@ -48,9 +50,11 @@ int plan_new(struct plan **out, struct broker *broker, struct ruleset *ruleset,
     plan->output_count = ruleset_category_count(ruleset) + 1;
     plan->outputs = calloc(ingest_count * plan->output_count + 1, sizeof *plan->outputs);
     plan->rule_failures = calloc(ruleset_rule_count(ruleset) + 1, sizeof(struct metric_series *));
+    plan->rule_breaks = calloc(ruleset_rule_count(ruleset) + 1, sizeof(struct metric_series *));
     plan->categories = calloc(plan->output_count, sizeof(struct metric_series *));
     int result = 0;
-    if (plan->outputs == NULL || plan->rule_failures == NULL || plan->categories == NULL)
+    if (plan->outputs == NULL || plan->rule_failures == NULL || plan->rule_breaks == NULL ||
+        plan->categories == NULL)
         result = error_set(err, ERROR_MEMORY, "no memory for a ruleset");
     else
         result = make_topics(plan, broker, ingest, err);
@@ -76,6 +80,7 @@ void plan_unref(struct plan *plan)
     ruleset_unref(plan->ruleset);
     free(plan->outputs);
     free(plan->rule_failures);
+    free(plan->rule_breaks);
     free(plan->categories);
     free(plan);
 }

@@ -17,6 +17,7 @@ struct plan {
     size_t output_count; /* per ingest topic: the categories, then the dead letters */
     int *outputs;        /* [ingest * output_count + category] */
     struct metric_series **rule_failures;
+    struct metric_series **rule_breaks; /* NULL: the rule's kind can't */
     struct metric_series **categories;
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "handler/tally.h"
 
+#include "observe/log.h"
+
 void tally_count(struct tally *tally, const struct judgement *judgement,
                  const struct decision *decision)
 {
@@ -30,4 +32,20 @@ void tally_give(struct tally *tally, const struct plan *plan)
         if (tally->rule_failures[i] > 0)
             metric_series_add(plan->rule_failures[i], (int64_t)tally->rule_failures[i]);
     *tally = (struct tally){0};
+}
+
+void tally_give_breaks(struct rule_thread *thread, const struct plan *plan)
+{
+    if (thread == NULL || thread->break_count == 0)
+        return;
+    for (size_t i = 0; i < ruleset_rule_count(plan->ruleset); i++) {
+        if (thread->breaks[i] == 0)
+            continue;
+        metric_series_add(plan->rule_breaks[i], thread->breaks[i]);
+        log_event(LOG_WARN, "handler", "a rule's script broke",
+                  LOG_T("rule", ruleset_rule(plan->ruleset, i)->id.ptr),
+                  LOG_I("packets", thread->breaks[i]), LOG_T("detail", thread->break_text));
+        thread->breaks[i] = 0;
+    }
+    thread->break_count = 0;
 }

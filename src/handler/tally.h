@@ -19,3 +19,5 @@ void tally_count(struct tally *tally, const struct judgement *judgement,
                  const struct decision *decision);
 /* To the metrics and back to zero. The plan under which it was counted. */
 void tally_give(struct tally *tally, const struct plan *plan);
+/* What broke in the rules on this thread since the last call. NULL is fine. */
+void tally_give_breaks(struct rule_thread *thread, const struct plan *plan);

@@ -291,6 +291,7 @@ static void work(struct worker *worker, const struct consumed_batch *batch)
     }
     caution_end(&worker->caution);
     tally_give(&worker->tally, worker->plan);
+    tally_give_breaks(worker->judge.thread, worker->plan);
     tell_state(worker);
     close_flight(worker);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a thread owns that applies a ruleset: the vehicles' state and the rules'
  * machines. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/must.h"
@@ -110,7 +111,8 @@ static int make_machines(struct rule_thread *thread, struct error *err)
     if (!ruleset->has_machines)
         return 0;
     thread->machines = calloc(ruleset->rule_count, sizeof(void *));
-    if (thread->machines == NULL)
+    thread->breaks = calloc(ruleset->rule_count, sizeof *thread->breaks);
+    if (thread->machines == NULL || thread->breaks == NULL)
         return error_set(err, ERROR_MEMORY, "no memory for rules");
     for (size_t i = 0; i < ruleset->rule_count; i++) {
         const struct rule *rule = ruleset->rules[i];
@@ -130,6 +132,15 @@ static void free_machines(struct rule_thread *thread)
         if (thread->machines[i] != NULL)
             ruleset->rules[i]->kind->machine_free(thread->machines[i]);
     free(thread->machines);
+    free(thread->breaks);
+}
+
+void rule_broke(const struct rule_context *context, unsigned index, const char *text)
+{
+    struct rule_thread *thread = context->thread;
+    thread->breaks[index]++;
+    thread->break_count++;
+    snprintf(thread->break_text, sizeof thread->break_text, "%s", text);
 }
 
 /* ---- life ---- */

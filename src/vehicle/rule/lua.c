@@ -168,6 +168,7 @@ static bool run(const void *check, const struct packet *packet, const struct rul
                  reason[0] == '\0' ? "the script says no" : reason);
         return false;
     case SCRIPT_BREAKS:
+        rule_broke(context, rule->index, reason);
         snprintf(context->thread->notes.text, RULE_NOTE_MAX, "broken: %s", reason);
         return rule->on_error == ON_ERROR_PASS;
     }
@@ -204,6 +205,7 @@ const struct rule_kind rule_lua = {
     .compile = compile,
     .machine_new = machine_new,
     .machine_free = machine_free,
+    .can_break = true,
     .run = run,
     .explain = explain,
 };

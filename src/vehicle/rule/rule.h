@@ -45,6 +45,11 @@ struct rule_thread {
     struct ruleset *ruleset;
     struct transform_scratch *changed; /* what transforms made; NULL: there are none */
     struct rule_notes notes;
+    /* Runs in which a rule itself broke (a script), since who counts last looked:
+     * by rule's index, in all, and what was wrong in the last one. */
+    uint32_t *breaks;
+    uint32_t break_count;
+    char break_text[RULE_NOTE_MAX];
 };
 
 struct rule_context {
@@ -70,6 +75,9 @@ static inline void *rule_machine(const struct rule_context *context, unsigned in
 {
     return context->thread->machines[index];
 }
+
+/* The rule with this index could not decide. */
+void rule_broke(const struct rule_context *context, unsigned index, const char *text);
 
 enum rule_action { RULE_DEAD_LETTER, RULE_FLAG, RULE_DROP, RULE_ROUTE };
 
@@ -242,6 +250,7 @@ struct rule_kind {
      * fail with *err. NULL, both: no machine. */
     void *(*machine_new)(const void *check, struct error *err);
     void (*machine_free)(void *machine);
+    bool can_break; /* run() may find itself unable to decide: rule_broke() */
     /* Does the packet pass? May be NULL when compile always lowers. */
     bool (*run)(const void *check, const struct packet *packet, const struct rule_context *context);
     /* What is wrong, in a few words, right after run() said false: the vehicle's

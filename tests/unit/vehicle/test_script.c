@@ -285,6 +285,8 @@ static void a_rule_remembers_each_vehicle(void **state)
                      VERDICT_DEAD_LETTER);
     assert_contains(decision.detail, "broken: script:4: attempt to perform arithmetic");
     assert_int_equal(decision.reason, REASON_RULE_LUA);
+    assert_int_equal(thread->breaks[0], 1);
+    assert_int_equal(thread->break_count, 1);
     assert_int_equal(apply_with(thread, "{\"obuid\":1,\"soc\":70}", &decision), VERDICT_PASS);
     assert_int_equal(apply_with(thread, "{\"obuid\":1,\"soc\":30}", &decision),
                      VERDICT_DEAD_LETTER);
@@ -292,6 +294,7 @@ static void a_rule_remembers_each_vehicle(void **state)
     ruleset_thread_free(thread);
     thread = rule_thread_of("pass");
     assert_int_equal(apply_with(thread, "{\"obuid\":2,\"soc\":80}", &decision), VERDICT_PASS);
+    assert_int_equal(thread->break_count, 1);
     ruleset_thread_free(thread);
 }
 
