@@ -6,6 +6,8 @@
 
 struct store_settings {
     const char *group;
+    const char *transform; /* a file: vehicle/transform/shape.h; "" = none */
+    int64_t transform_vehicles;
 };
 
 extern const struct config_module store_module;

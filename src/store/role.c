@@ -18,6 +18,7 @@
 #include "sink/worker.h"
 #include "store/delays.h"
 #include "store/letters.h"
+#include "store/shaping.h"
 #include "vehicle/canonical.h"
 #include "vehicle/mc.h"
 
@@ -43,6 +44,7 @@ struct store {
     struct letters letters;
     struct consumer *consumer;
     struct packet_scratch *scratch;
+    struct shaping *shaping; /* NULL: packets are written as they are */
     struct progress *progress;
     size_t progress_count, progress_cap;
     uint64_t in_hand; /* records since the last commit */
@@ -313,6 +315,11 @@ static bool take_record(struct store *store, const struct consumed *in)
         return divert(store, in, REASON_UNDECODABLE,
                       "the header mc and the packet have different identities");
     row.packet.received_ns = mc.received_ns;
+    char detail[SHAPE_DETAIL_MAX];
+    enum reason reason;
+    if (store->shaping != NULL &&
+        shaping_apply(store->shaping, in, &row, &reason, detail) == SHAPED_REFUSED)
+        return divert(store, in, reason, detail);
     row.source = (struct sink_source){bytes_from_text(broker_topic_name(store->broker, in->topic)),
                                       in->partition, in->offset};
     if (!add_row(store, in, &row))
@@ -353,9 +360,12 @@ static bool take_batch(struct store *store, const struct consumed_batch *batch)
 {
     bool is_taken = true;
     mark_fetched(store, batch);
-    for (size_t i = 0; i < batch->count && is_taken; i++)
+    for (size_t i = 0; i < batch->count && is_taken; i++) {
         is_taken = attempts_is_suspicious(store->attempts) ? take_suspect(store, &batch->records[i])
                                                            : take_record(store, &batch->records[i]);
+        if (store->shaping != NULL)
+            shaping_note(store->shaping, &batch->records[i]);
+    }
     unmark_fetched(store);
     return is_taken;
 }
@@ -375,6 +385,9 @@ static int run(struct store *store, struct error *err)
         struct consumed_batch batch;
         if (consumer_fetch(store->consumer, &batch, FETCH_MAX, fetch_timeout_ns(store), err) != 0)
             return -1;
+        if (store->shaping != NULL && batch.count > 0 &&
+            shaping_prepare(store->shaping, &batch, err) != 0)
+            return atomic_load(&store->is_stopping) ? 0 : -1;
         bool is_fine = take_batch(store, &batch);
         bool is_due = store->in_hand > 0 &&
                       (sink_worker_count(store->worker) == 0 || fetch_timeout_ns(store) == 0);
@@ -457,6 +470,46 @@ static void *store_thread(void *context)
     return NULL;
 }
 
+/* ---- transforms ---- */
+
+static void on_reread(void *context, const struct consumed_batch *batch)
+{
+    mark_fetched(context, batch);
+}
+
+static void on_reread_end(void *context)
+{
+    unmark_fetched(context);
+}
+
+static bool must_skip(void *context, const struct consumed *in)
+{
+    struct store *store = context;
+    return attempts_is_suspicious(store->attempts) &&
+           attempts_look(store->attempts, broker_topic_name(store->broker, in->topic),
+                         in->partition, in->offset) == ATTEMPT_DIVERT;
+}
+
+static bool is_stopping(void *context)
+{
+    struct store *store = context;
+    return atomic_load(&store->is_stopping);
+}
+
+static int open_shaping(struct store *store, struct error *err)
+{
+    const struct shaping_handler handler = {.begin = on_reread,
+                                            .end = on_reread_end,
+                                            .must_skip = must_skip,
+                                            .must_stop = is_stopping,
+                                            .context = store};
+    if (store->config.shape == NULL)
+        return 0;
+    return shaping_open(&store->shaping, store->config.shape,
+                        (size_t)store->config.transform_vehicles, store->broker, store->topics,
+                        store->topic_count, &handler, err);
+}
+
 /* ---- starting and stopping ---- */
 
 static int make_topics(struct store *store, const char *const *topics, size_t count,
@@ -497,7 +550,8 @@ static int start(struct store *store, struct sink *sink, const char *const *topi
         return error_set(err, ERROR_MEMORY, "no memory for the store");
     if (make_topics(store, topics, topic_count, err) != 0 ||
         sink_worker_new(&store->worker, sink, &store->config.sink, &handler, err) != 0 ||
-        attempts_open(&store->attempts, store->config.state_dir, store->group, err) != 0)
+        attempts_open(&store->attempts, store->config.state_dir, store->group, err) != 0 ||
+        open_shaping(store, err) != 0)
         return -1;
     if (pthread_create(&store->thread, NULL, store_thread, store) != 0)
         return error_set(err, ERROR_IO, "can't start the store's thread");
@@ -543,6 +597,7 @@ void store_stop(struct store *store)
     if (store->attempts != NULL)
         attempts_close(store->attempts);
     sink_worker_free(store->worker);
+    shaping_close(store->shaping);
     packet_scratch_free(store->scratch);
     free(store->progress);
     health_retire(store->health);

@@ -15,6 +15,7 @@
 #include "broker/broker.h"
 #include "sink/config.h"
 #include "sink/sink.h"
+#include "vehicle/transform/shape.h"
 
 #define STORE_GROUP "store"
 
@@ -24,6 +25,8 @@ struct store_config {
     struct sink_config sink;       /* batches, retries */
     const char *group;             /* NULL or "": STORE_GROUP */
     const char *name;              /* of its health check, static; NULL: "store" */
+    const struct shape *shape;     /* what is changed before writing; outlives the store; or NULL */
+    int64_t transform_vehicles;    /* of which the shape remembers something */
     const char *state_dir;         /* where attempts are remembered, or NULL */
     const char *dead_letter_topic; /* NULL: derived from each topic's name */
     int64_t drain_timeout_ns;      /* at a stop: how long the last batch is tried; 0 = 10 s */

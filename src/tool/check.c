@@ -4,9 +4,11 @@
 #include <stdio.h>
 
 #include "handler/config.h"
+#include "store/config.h"
 #include "tool/options.h"
 #include "tool/output.h"
 #include "vehicle/ruleset.h"
+#include "vehicle/transform/shape.h"
 
 static const struct command command = {
     .name = "check",
@@ -16,15 +18,30 @@ static const struct command command = {
     .takes_config = true,
 };
 
-/* The ruleset is part of what the roles read. */
+static int check_shape(const struct config *config, const struct ruleset *ruleset,
+                       struct error *err)
+{
+    const struct store_settings *store = config_get(config, &store_module);
+    struct shape *shape;
+    if (store->transform[0] == '\0')
+        return 0;
+    if (shape_load(&shape, store->transform, err) != 0)
+        return -1;
+    int result = shape_check_categories(shape, ruleset, err);
+    shape_free(shape);
+    return result;
+}
+
+/* The ruleset and the store's transforms are part of what the roles read. */
 static int check_rules(const struct config *config, struct error *err)
 {
     const struct handler_config *handler = config_get(config, &handler_module);
     struct ruleset *ruleset;
     if (ruleset_load(&ruleset, handler->rules, err) != 0)
         return -1;
+    int result = check_shape(config, ruleset, err);
     ruleset_unref(ruleset);
-    return 0;
+    return result;
 }
 
 int check_tool(int argc, char **argv)

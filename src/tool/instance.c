@@ -38,6 +38,7 @@
 #include "tool/status.h"
 #include "tool/statusz.h"
 #include "vehicle/ruleset.h"
+#include "vehicle/transform/shape.h"
 #include "vehicle/topics.h"
 
 enum { CATEGORY_TOPICS_MAX = 256 };
@@ -51,6 +52,7 @@ struct instance {
     struct broker *broker;
     struct broker *spool; /* over it, for the gateway; or NULL */
     struct ruleset *ruleset;
+    struct shape *shape; /* of the store; NULL: it changes nothing */
     char ingest_text[TOPICS_INGEST_MAX][TOPIC_NAME_MAX + 1];
     const char *ingest[TOPICS_INGEST_MAX];
     size_t ingest_count;
@@ -257,6 +259,16 @@ static int open_spool(struct instance *instance, struct error *err)
     return 0;
 }
 
+static int load_shape(struct instance *instance, struct error *err)
+{
+    const struct store_settings *settings = settings_of(instance, &store_module);
+    if ((instance->options->roles & ROLE_STORE) == 0 || settings->transform[0] == '\0')
+        return 0;
+    if (shape_load(&instance->shape, settings->transform, err) != 0)
+        return -1;
+    return shape_check_categories(instance->shape, instance->ruleset, err);
+}
+
 static int load_rules(struct instance *instance, struct error *err)
 {
     const struct handler_config *settings = settings_of(instance, &handler_module);
@@ -278,7 +290,7 @@ static int load_rules(struct instance *instance, struct error *err)
         return error_set(err, ERROR_CONFIG, "more than %d category topics", CATEGORY_TOPICS_MAX);
     for (size_t i = 0; i < instance->category_topics.count; i++)
         instance->category_names[i] = instance->category_topics.names[i];
-    return 0;
+    return load_shape(instance, err);
 }
 
 /* Of the sink number i. */
@@ -340,6 +352,8 @@ static int start_stores(struct instance *instance, struct error *err)
         struct store_config settings = {
             .sink = sink_settings(instance, i),
             .group = store->group,
+            .shape = instance->shape,
+            .transform_vehicles = store->transform_vehicles,
             .state_dir = instance->options->data_dir,
         };
         if (i > 0) {
@@ -498,6 +512,7 @@ static void stop(struct instance *instance)
         broker_close(instance->broker);
     topic_list_deinit(&instance->category_topics);
     ruleset_unref(instance->ruleset);
+    shape_free(instance->shape);
     loop_free(instance->loop);
     pthread_mutex_destroy(&instance->failure_lock);
 }
