@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -154,14 +155,8 @@ static void publish(struct fixture *f, struct bytes key, struct bytes value, str
     assert_int_equal(producer_publish(f->producer, f->topic, &record, 0), PUBLISH_ACCEPTED);
 }
 
-/* Packets of vehicles 0..vehicles-1, `each` of them each, as the handler writes them. */
-static void publish_packets(struct fixture *f, int vehicles, int each)
+static void publish_rows(struct fixture *f)
 {
-    rows_clear(&f->rows);
-    for (int i = 0; i < vehicles * each; i++)
-        rows_add(&f->rows, (NOON_MS + i) * NS_PER_MS + 7,
-                 "{\"obuid\":%d,\"lat\":45.5,\"lon\":%d.25,\"time\":%lld}", i % vehicles, i % 90,
-                 (long long)(NOON_MS + i));
     for (size_t i = 0; i < f->rows.count; i++) {
         const struct packet *packet = &f->rows.items[i].packet;
         uint8_t mc[MC_MAX];
@@ -173,6 +168,17 @@ static void publish_packets(struct fixture *f, int vehicles, int each)
         publish(f, packet->vehicle, f->rows.items[i].canonical, bytes_of((const char *)mc, len));
     }
     producer_flush(f->producer);
+}
+
+/* Packets of vehicles 0..vehicles-1, `each` of them each, as the handler writes them. */
+static void publish_packets(struct fixture *f, int vehicles, int each)
+{
+    rows_clear(&f->rows);
+    for (int i = 0; i < vehicles * each; i++)
+        rows_add(&f->rows, (NOON_MS + i) * NS_PER_MS + 7,
+                 "{\"obuid\":%d,\"lat\":45.5,\"lon\":%d.25,\"time\":%lld}", i % vehicles, i % 90,
+                 (long long)(NOON_MS + i));
+    publish_rows(f);
 }
 
 static uint64_t stored(struct fixture *f)
@@ -344,6 +350,111 @@ static void test_stopping_writes_what_is_in_hand(void **state)
     assert_int_equal(uncommitted(f), 0);
 }
 
+/* ---- transforms ---- */
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static struct shape *load_shape(struct fixture *f)
+{
+    char folder[] = "/tmp/test-store-XXXXXX", yaml[64], schema[64];
+    struct shape *shape;
+    assert_non_null(mkdtemp(folder));
+    snprintf(yaml, sizeof yaml, "%s/shape.yaml", folder);
+    snprintf(schema, sizeof schema, "%s/schema.json", folder);
+    write_text(yaml, "categories:\n"
+                     "  - name: position\n"
+                     "    transform: [{op: distance, max_gap: 1h}, {op: drop, fields: note}]\n"
+                     "    schema: schema.json\n");
+    write_text(schema, "{\"properties\":{\"signals\":{\"properties\":{\"bad\":false,\"note\":"
+                       "false}}}}");
+    if (shape_load(&shape, yaml, &f->err) != 0)
+        fail_msg("%s", f->err.text);
+    unlink(yaml);
+    unlink(schema);
+    rmdir(folder);
+    return shape;
+}
+
+/* Points of one vehicle on a meridian, a minute and a thousandth of a degree apart. */
+static void publish_way(struct fixture *f, int from, int to, const char *more)
+{
+    rows_clear(&f->rows);
+    for (int i = from; i < to; i++)
+        rows_add(&f->rows, (NOON_MS + i) * NS_PER_MS,
+                 "{\"obuid\":1,\"lat\":45.%03d,\"lon\":8,\"time\":%lld,\"note\":\"n\"%s}", i,
+                 (long long)(NOON_MS + INT64_C(60000) * i), more);
+    publish_rows(f);
+}
+
+struct way {
+    int rows, with_distance, with_note;
+};
+
+static bool look_at_row(void *context, const struct sink_row *row)
+{
+    struct way *way = context;
+    char text[1024];
+    assert_true(row->canonical.len < sizeof text);
+    memcpy(text, row->canonical.ptr, row->canonical.len);
+    text[row->canonical.len] = '\0';
+    way->rows++;
+    way->with_distance += strstr(text, "\"distance\":111.19") != NULL;
+    way->with_note += strstr(text, "note") != NULL;
+    return true;
+}
+
+/* The first point has no distance; every other one has, also the first after a
+ * restart: the records before it were read again. */
+static void test_rows_are_changed_as_if_there_were_no_restart(void **state)
+{
+    struct fixture *f = *state;
+    struct shape *shape = load_shape(f);
+    f->config.shape = shape;
+    f->config.transform_vehicles = 1000;
+    start(f);
+    publish_way(f, 0, 5, "");
+    wait_until(f, is_all_committed);
+    stop(f);
+    publish_way(f, 5, 10, "");
+    start(f);
+    wait_until(f, is_all_committed);
+    stop(f);
+    const struct sink_query all = {.from_ms = INT64_MIN, .to_ms = INT64_MAX};
+    struct sink_cursor cursor = {.is_end = false};
+    struct way way = {0};
+    assert_int_equal(sink_find(f->sink.inner, &all, &cursor, 100, look_at_row, &way, &f->err), 0);
+    assert_int_equal(way.rows, 10);
+    assert_int_equal(way.with_distance, 9);
+    assert_int_equal(way.with_note, 0);
+    shape_free(shape);
+}
+
+static void test_what_a_schema_refuses_becomes_a_dead_letter(void **state)
+{
+    struct fixture *f = *state;
+    struct shape *shape = load_shape(f);
+    struct mc last;
+    enum reason reason = REASON_NONE;
+    f->config.shape = shape;
+    f->config.transform_vehicles = 1000;
+    start(f);
+    publish_way(f, 0, 2, "");
+    publish_way(f, 2, 3, ",\"bad\":1");
+    publish_way(f, 3, 4, "");
+    wait_until(f, is_all_committed);
+    stop(f);
+    assert_int_equal(stored(f), 3);
+    assert_int_equal(dead_letters(f, &reason, &last), 1);
+    assert_int_equal(reason, REASON_RULE_JSON_SCHEMA);
+    shape_free(shape);
+}
+
 static void test_names_of_dead_letter_topics(void **state)
 {
     (void)state;
@@ -368,6 +479,8 @@ int main(void)
         TEST(test_a_failing_database_is_tried_until_it_works),
         TEST(test_what_the_database_refuses_becomes_a_dead_letter),
         TEST(test_what_can_not_be_decoded_becomes_a_dead_letter),
+        TEST(test_rows_are_changed_as_if_there_were_no_restart),
+        TEST(test_what_a_schema_refuses_becomes_a_dead_letter),
         cmocka_unit_test(test_names_of_dead_letter_topics),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
