@@ -57,6 +57,7 @@ class ScriptedMongo:
         self.commands = []  # (name, command) in order
         self.plan, self.poison, self.blame = [], {}, None
         self.refuses_auth, self.ttl_conflict = False, False
+        self.index_codes = {}  # field -> what making its index is refused with
         self.done = []  # what became of the plan
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -164,6 +165,9 @@ class ScriptedMongo:
 
     def _on_createindexes(self, command):
         index = command["indexes"][0]
+        code = self.index_codes.get(next(iter(index["key"])))
+        if code:
+            return failure(code, "that index is not made here")
         if self.ttl_conflict and "expireAfterSeconds" in index:
             return failure(OPTIONS_CONFLICT, "an index of that name has other options")
         with self.lock:

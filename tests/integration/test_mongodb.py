@@ -85,7 +85,9 @@ def test_documents_tracks_and_queries(motorcade, mongodb, database):
 
 
 def test_sent_again_changes_nothing(motorcade, mongodb, database):
-    server = motorcade(settings(mongodb, database, **{"sink.mongodb.verify_rate": "1"}))
+    server = motorcade(settings(mongodb, database, **{
+        "sink.mongodb.verify_rate": "1", "sink.retention": "90d",
+        "sink.mongodb.indexes": "vehicle+time+_id, location:2dsphere, received:ttl"}))
     packets = [packet("a", seq) for seq in range(1, 101)]
     for _ in range(3):
         assert server.post(packets).status == 200

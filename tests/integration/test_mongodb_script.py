@@ -171,6 +171,30 @@ def test_what_is_asked_of_the_server(motorcade, mongo):
     assert made[2]["expireAfterSeconds"] == 7 * 86400
 
 
+@pytest.mark.parametrize("code", [13, 27, 59, 67, 238])
+def test_packets_come_before_an_index_that_is_refused(motorcade, mongo, code):
+    mongo.index_codes = {"location": code}
+    server = motorcade(settings(mongo))
+    assert server.post([packet("a", 1)]).json()["accepted"] == 1
+    server.wait_drained()
+    assert len(mongo.documents()) == 1
+    assert "an index is not made" in server.log_text()
+    code, text = verify(server, mongo)
+    assert code == 1 and "MISSING  position: index" in text
+
+
+def test_an_index_waits_for_the_primary(motorcade, mongo):
+    mongo.index_codes = {"location": 10107}
+    server = motorcade(settings(mongo))
+    assert server.post([packet("a", 1)]).json()["accepted"] == 1
+    wait_for(lambda: server.get("/readyz").status == 503, "the store to be unready")
+    assert not mongo.documents()
+    mongo.index_codes = {}
+    server.wait_drained()
+    assert len(mongo.documents()) == 1
+    assert any("2dsphere" in index["key"].values() for index in mongo.indexes["position"])
+
+
 def test_a_new_retention_changes_the_index(motorcade, mongo):
     mongo.ttl_conflict = True
     server = motorcade(settings(mongo, **{"sink.retention": "1d"}))
