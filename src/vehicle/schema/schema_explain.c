@@ -12,9 +12,8 @@ static void shorten(struct bytes text, size_t shown, char *out)
     size_t len = text.len < shown ? text.len : shown;
     while (len < text.len && len > 0 && ((unsigned char)text.ptr[len] & 0xC0) == 0x80)
         len--;
-    if (len > 0)
-        memcpy(out, text.ptr, len);
-    strcpy(out + len, len < text.len ? "..." : "");
+    snprintf(out, shown + sizeof "...", "%.*s%s", (int)len, text.ptr == NULL ? "" : text.ptr,
+             len < text.len ? "..." : "");
 }
 
 static void print_place(const struct json_checker *c, char *out)
@@ -25,7 +24,7 @@ static void print_place(const struct json_checker *c, char *out)
     shorten(buf_bytes(&pointer), POINTER_SHOWN, out);
     buf_deinit(&pointer);
     if (out[0] == '\0')
-        strcpy(out, "the packet");
+        snprintf(out, POINTER_SHOWN, "the packet");
 }
 
 static void explain_fault(const struct json_checker *c, char *out, size_t size)
