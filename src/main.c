@@ -13,6 +13,7 @@
 #include "tool/produce.h"
 #include "tool/query.h"
 #include "tool/replay.h"
+#include "tool/rules.h"
 #include "tool/run.h"
 #include "tool/simulate.h"
 #include "tool/tail.h"
@@ -40,6 +41,7 @@ static const struct subcommand subcommands[] = {
     {"produce", "publish messages made from a template", produce_tool},
     {"query", "print stored packets", query_tool},
     {"replay", "send a recorded trace to a gateway", replay_tool},
+    {"rules", "check rulesets, try them on recorded packets, list their kinds", rules_tool},
     {"simulate", "play a fleet of simulated vehicles against a gateway", simulate_tool},
     {"tail", "print the records of a topic, and follow it", tail_tool},
     {"top", "show what a running system does, refreshed in place", top_tool},

@@ -32,35 +32,45 @@ static int find_topics(struct feed *feed, const struct feed_options *options, st
         feed->topics[i] = broker_topic(options->broker, options->topics[i], 0, err);
         if (feed->topics[i] < 0)
             return -1;
-        feed->partition_count += (size_t)broker_partitions(options->broker, feed->topics[i]);
     }
     feed->topic_count = options->topic_count;
     return 0;
 }
 
-static int find_partitions(struct feed *feed, struct error *err)
+static int add_partitions(struct feed *feed, int topic, struct error *err)
 {
-    feed->partitions = calloc(feed->partition_count, sizeof *feed->partitions);
-    if (feed->partitions == NULL)
-        return error_set(err, ERROR_MEMORY, "no memory for the partitions");
-    struct feed_partition *at = feed->partitions;
-    for (size_t i = 0; i < feed->topic_count; i++)
-        for (int p = 0; p < broker_partitions(feed->broker, feed->topics[i]); p++) {
-            struct broker_offsets offsets;
-            if (broker_offsets(feed->broker, feed->topics[i], p, &offsets, err) != 0)
-                return -1;
-            *at++ = (struct feed_partition){feed->topics[i], p, offsets.earliest, offsets.end};
-        }
+    for (int p = 0; p < broker_partitions(feed->broker, topic); p++) {
+        struct broker_offsets offsets;
+        if (broker_offsets(feed->broker, topic, p, &offsets, err) != 0)
+            return -1;
+        feed->partitions[feed->partition_count++] =
+            (struct feed_partition){topic, p, offsets.earliest, offsets.end};
+    }
     return 0;
 }
 
-static int open_consumer(struct feed *feed, const struct feed_options *options, struct error *err)
+static int find_partitions(struct feed *feed, struct error *err)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < feed->topic_count; i++)
+        count += (size_t)broker_partitions(feed->broker, feed->topics[i]);
+    feed->partitions = calloc(count, sizeof *feed->partitions);
+    if (feed->partitions == NULL)
+        return error_set(err, ERROR_MEMORY, "no memory for the partitions");
+    feed->partition_count = 0;
+    for (size_t i = 0; i < feed->topic_count; i++)
+        if (add_partitions(feed, feed->topics[i], err) != 0)
+            return -1;
+    return 0;
+}
+
+static int open_consumer(struct feed *feed, struct error *err)
 {
     const struct consumer_options consumer = {.topics = feed->topics,
                                               .topic_count = feed->topic_count,
                                               .start = CONSUMER_FROM_EARLIEST,
-                                              .wake = options->wake,
-                                              .context = options->context};
+                                              .wake = feed->wake,
+                                              .context = feed->context};
     return consumer_open(&feed->consumer, feed->broker, &consumer, err);
 }
 
@@ -70,6 +80,7 @@ int feed_open(struct feed *feed, const struct feed_options *options, struct erro
                           .packet_bytes = options->packet_bytes,
                           .roster = options->roster,
                           .on_change = options->on_change,
+                          .wake = options->wake,
                           .context = options->context,
                           .clock_offset_ns = clock_wall_ns() - clock_monotonic_ns()};
     must(options->topic_count > 0);
@@ -78,7 +89,7 @@ int feed_open(struct feed *feed, const struct feed_options *options, struct erro
     if (feed->scratch == NULL)
         return error_set(err, ERROR_MEMORY, "no memory to decode packets");
     if (find_topics(feed, options, err) != 0 || find_partitions(feed, err) != 0 ||
-        open_consumer(feed, options, err) != 0) {
+        open_consumer(feed, err) != 0) {
         feed_close(feed);
         return error_prefix(err, "live can't read its topics");
     }
@@ -178,6 +189,62 @@ void feed_positions(const struct feed *feed, struct snapshot_position *out)
         out[i] = (struct snapshot_position){
             broker_topic_name(feed->broker, feed->partitions[i].topic),
             feed->partitions[i].partition, feed->partitions[i].next_offset};
+}
+
+/* ---- more topics ---- */
+
+static bool reads(const struct feed *feed, int topic)
+{
+    for (size_t i = 0; i < feed->topic_count; i++)
+        if (feed->topics[i] == topic)
+            return true;
+    return false;
+}
+
+/* A feed of all topics that stands where this one does; the consumer is new. */
+static int widen(const struct feed *feed, struct feed *wide, const int *topics, size_t topic_count,
+                 struct error *err)
+{
+    *wide = *feed;
+    wide->consumer = NULL;
+    wide->partitions = NULL;
+    wide->topics = calloc(feed->topic_count + topic_count, sizeof *wide->topics);
+    if (wide->topics == NULL)
+        return error_set(err, ERROR_MEMORY, "no memory for the topics");
+    memcpy(wide->topics, feed->topics, feed->topic_count * sizeof *wide->topics);
+    for (size_t i = 0; i < topic_count; i++)
+        if (!reads(wide, topics[i]))
+            wide->topics[wide->topic_count++] = topics[i];
+    if (find_partitions(wide, err) != 0 || open_consumer(wide, err) != 0)
+        return -1;
+    for (size_t i = 0; i < feed->partition_count; i++) {
+        struct feed_partition *now =
+            find_partition(wide, feed->partitions[i].topic, feed->partitions[i].partition);
+        if (now == NULL)
+            continue;
+        now->target = feed->partitions[i].target;
+        seek(wide, now, feed->partitions[i].next_offset);
+    }
+    return 0;
+}
+
+int feed_add_topics(struct feed *feed, const int *topics, size_t topic_count, struct error *err)
+{
+    bool is_any_new = false;
+    for (size_t i = 0; i < topic_count; i++)
+        is_any_new = is_any_new || !reads(feed, topics[i]);
+    if (!is_any_new)
+        return 0;
+    struct feed wide;
+    int result = widen(feed, &wide, topics, topic_count, err);
+    struct feed *unused = result == 0 ? feed : &wide;
+    if (unused->consumer != NULL)
+        consumer_close(unused->consumer);
+    free(unused->topics);
+    free(unused->partitions);
+    if (result == 0)
+        *feed = wide;
+    return result;
 }
 
 /* ---- packets ---- */

@@ -31,6 +31,7 @@ struct feed {
     size_t packet_bytes;
     struct roster *roster;
     void (*on_change)(void *context, const struct roster_change *change);
+    void (*wake)(void *context);
     void *context;
     int *topics;
     size_t topic_count;
@@ -64,6 +65,10 @@ void feed_seek(struct feed *feed, const struct snapshot_position *position);
 /* Where the group has got to in every partition; the earliest where it has none. */
 void feed_seek_committed(struct feed *feed, const char *group);
 void feed_seek_earliest(struct feed *feed);
+
+/* Read these as well, from their earliest; those that are read already are passed
+ * over. -1: it goes on as before. */
+int feed_add_topics(struct feed *feed, const int *topics, size_t topic_count, struct error *err);
 
 /* Take in one canonical packet (a record's value, a snapshot's, a sink's row). */
 void feed_take(struct feed *feed, struct bytes canonical, int64_t now_ns);

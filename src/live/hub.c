@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/must.h"
@@ -311,6 +312,34 @@ static void drain(void *context)
 void hub_drain(struct hub *hub)
 {
     loop_post(hub->loop, drain, hub);
+}
+
+struct more_topics {
+    struct hub *hub;
+    size_t count;
+    int topics[];
+};
+
+static void add_topics(void *context)
+{
+    struct more_topics *more = context;
+    struct error err;
+    if (feed_add_topics(&more->hub->feed, more->topics, more->count, &err) != 0)
+        log_error("live", "new topics can't be read until the next start", &err);
+    loop_wake(more->hub->waker);
+    free(more);
+}
+
+int hub_add_topics(struct hub *hub, const int *topics, size_t topic_count, struct error *err)
+{
+    struct more_topics *more = malloc(sizeof *more + topic_count * sizeof *topics);
+    if (more == NULL)
+        return error_set(err, ERROR_MEMORY, "live: no memory for topics");
+    more->hub = hub;
+    more->count = topic_count;
+    memcpy(more->topics, topics, topic_count * sizeof *topics);
+    loop_post(hub->loop, add_topics, more);
+    return 0;
 }
 
 static void halt(void *context)

@@ -59,6 +59,8 @@ struct hub {
  * yet. NULL: *err. */
 struct hub *hub_new(const struct hub_options *options, struct error *err);
 int hub_run(struct hub *hub, struct error *err);
+/* From any thread: read these topics (the broker's numbers) as well, soon. */
+int hub_add_topics(struct hub *hub, const int *topics, size_t topic_count, struct error *err);
 /* From any thread: no new riders, those here are closed; is_drained tells. */
 void hub_drain(struct hub *hub);
 /* Stops the loop. The roster stays. */

@@ -18,6 +18,7 @@ enum { HUBS_MAX = 64 };
 static const int64_t DRAIN_NS = 2 * NS_PER_S;
 
 struct live {
+    struct broker *broker;
     const struct live_config *config;
     struct health_check *health;
     struct snapshot_writer *writer;
@@ -103,6 +104,7 @@ int live_start(struct live **out, const struct live_config *config, struct broke
     if (live == NULL)
         return error_set(err, ERROR_MEMORY, "live: no memory");
     live->config = config;
+    live->broker = broker;
     live->health = health_check("live");
     struct hub_options options = {.config = config,
                                   .broker = broker,
@@ -123,6 +125,23 @@ int live_start(struct live **out, const struct live_config *config, struct broke
     announce(live);
     *out = live;
     return 0;
+}
+
+int live_add_topics(struct live *live, const char *const *topics, size_t topic_count,
+                    struct error *err)
+{
+    int *numbers = calloc(topic_count + 1, sizeof *numbers);
+    if (numbers == NULL)
+        return error_set(err, ERROR_MEMORY, "live: no memory for topics");
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < topic_count; i++) {
+        numbers[i] = broker_topic(live->broker, topics[i], 0, err);
+        result = numbers[i] < 0 ? -1 : 0;
+    }
+    for (unsigned i = 0; result == 0 && i < live->hub_count; i++)
+        result = hub_add_topics(live->hubs[i], numbers, topic_count, err);
+    free(numbers);
+    return result;
 }
 
 const char *live_address(const struct live *live)

@@ -18,6 +18,10 @@ int live_start(struct live **out, const struct live_config *config, struct broke
                struct sink *sink, const char *const *topics, size_t topic_count, struct error *err);
 /* "127.0.0.1:30080", the port really bound. */
 const char *live_address(const struct live *live);
+/* From any thread: read these topics as well, from their beginning; they are made
+ * where they are missing. */
+int live_add_topics(struct live *live, const char *const *topics, size_t topic_count,
+                    struct error *err);
 /* Not ready any more; riders are closed (1001); waits until they are, at most a
  * few seconds. */
 void live_drain(struct live *live);

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "broker/attempts.h"
@@ -50,8 +51,10 @@ struct store {
     uint64_t in_hand; /* records since the last commit */
     struct delays delays;
     struct trace_batch traces;
+    pthread_mutex_t topics_lock;
     int topics[TOPICS_MAX];
     size_t topic_count;
+    atomic_bool has_new_topics;
     pthread_t thread;
     bool is_started;
     struct attempts_range marks[ATTEMPTS_RANGES_MAX]; /* the fetched records, while decoding */
@@ -378,10 +381,10 @@ static int64_t fetch_timeout_ns(const struct store *store)
     return due_ns < idle_ns ? due_ns : idle_ns;
 }
 
-/* Until stopped: 0; -1: the broker or a dead letter failed. */
+/* Until stopped or there are new topics: 0; -1: the broker or a dead letter failed. */
 static int run(struct store *store, struct error *err)
 {
-    while (!atomic_load(&store->is_stopping)) {
+    while (!atomic_load(&store->is_stopping) && !atomic_load(&store->has_new_topics)) {
         struct consumed_batch batch;
         if (consumer_fetch(store->consumer, &batch, FETCH_MAX, fetch_timeout_ns(store), err) != 0)
             return -1;
@@ -411,11 +414,22 @@ static void on_revoke(void *context)
         settle(store);
 }
 
+static size_t copy_topics(struct store *store, int topics[TOPICS_MAX])
+{
+    pthread_mutex_lock(&store->topics_lock);
+    atomic_store(&store->has_new_topics, false);
+    size_t count = store->topic_count;
+    memcpy(topics, store->topics, count * sizeof *topics);
+    pthread_mutex_unlock(&store->topics_lock);
+    return count;
+}
+
 static int open_streams(struct store *store, struct error *err)
 {
+    int topics[TOPICS_MAX];
     const struct consumer_options options = {.group = store->group,
-                                             .topics = store->topics,
-                                             .topic_count = store->topic_count,
+                                             .topics = topics,
+                                             .topic_count = copy_topics(store, topics),
                                              .start = CONSUMER_FROM_COMMITTED,
                                              .on_revoke = on_revoke,
                                              .context = store};
@@ -427,9 +441,8 @@ static int open_streams(struct store *store, struct error *err)
     sink_worker_clear(store->worker);
     if (letters_open(&store->letters, store->broker, store->config.dead_letter_topic, err) != 0)
         return -1;
-    for (size_t i = 0; i < store->topic_count; i++)
-        if (letters_prepare(&store->letters, broker_topic_name(store->broker, store->topics[i]),
-                            err) != 0)
+    for (size_t i = 0; i < options.topic_count; i++)
+        if (letters_prepare(&store->letters, broker_topic_name(store->broker, topics[i]), err) != 0)
             return -1;
     return consumer_open(&store->consumer, store->broker, &options, err);
 }
@@ -465,8 +478,8 @@ static void *store_thread(void *context)
             close_streams(store);
             wait_again(store);
         }
+        close_streams(store);
     }
-    close_streams(store);
     return NULL;
 }
 
@@ -512,19 +525,38 @@ static int open_shaping(struct store *store, struct error *err)
 
 /* ---- starting and stopping ---- */
 
-static int make_topics(struct store *store, const char *const *topics, size_t count,
-                       struct error *err)
+static bool is_read(const struct store *store, int topic)
 {
-    if (count == 0 || count > TOPICS_MAX)
-        return error_set(err, ERROR_CONFIG, "the store reads 1 to %d topics, not %zu", TOPICS_MAX,
-                         count);
-    for (size_t i = 0; i < count; i++) {
-        store->topics[i] = broker_topic(store->broker, topics[i], 0, err);
-        if (store->topics[i] < 0)
-            return -1;
-    }
-    store->topic_count = count;
+    for (size_t i = 0; i < store->topic_count; i++)
+        if (store->topics[i] == topic)
+            return true;
+    return false;
+}
+
+/* With the lock. */
+static int add_topic(struct store *store, const char *name, struct error *err)
+{
+    int topic = broker_topic(store->broker, name, 0, err);
+    if (topic < 0)
+        return -1;
+    if (is_read(store, topic))
+        return 0;
+    if (store->topic_count == TOPICS_MAX)
+        return error_set(err, ERROR_CONFIG, "the store reads %d topics at most", TOPICS_MAX);
+    store->topics[store->topic_count++] = topic;
+    atomic_store(&store->has_new_topics, true);
     return 0;
+}
+
+int store_add_topics(struct store *store, const char *const *topics, size_t topic_count,
+                     struct error *err)
+{
+    int result = 0;
+    pthread_mutex_lock(&store->topics_lock);
+    for (size_t i = 0; result == 0 && i < topic_count; i++)
+        result = add_topic(store, topics[i], err);
+    pthread_mutex_unlock(&store->topics_lock);
+    return result;
 }
 
 static void name_reasons(void)
@@ -548,7 +580,9 @@ static int start(struct store *store, struct sink *sink, const char *const *topi
     store->scratch = packet_scratch_new();
     if (store->scratch == NULL)
         return error_set(err, ERROR_MEMORY, "no memory for the store");
-    if (make_topics(store, topics, topic_count, err) != 0 ||
+    if (topic_count == 0)
+        return error_set(err, ERROR_CONFIG, "the store reads at least one topic");
+    if (store_add_topics(store, topics, topic_count, err) != 0 ||
         sink_worker_new(&store->worker, sink, &store->config.sink, &handler, err) != 0 ||
         attempts_open(&store->attempts, store->config.state_dir, store->group, err) != 0 ||
         open_shaping(store, err) != 0)
@@ -567,6 +601,7 @@ int store_start(struct store **out, const struct store_config *config, struct br
         return error_set(err, ERROR_MEMORY, "no memory for the store");
     store->config = *config;
     store->broker = broker;
+    pthread_mutex_init(&store->topics_lock, NULL);
     const char *group = config->group;
     snprintf(store->group, sizeof store->group, "%s",
              group != NULL && group[0] != '\0' ? group : STORE_GROUP);
@@ -601,5 +636,6 @@ void store_stop(struct store *store)
     packet_scratch_free(store->scratch);
     free(store->progress);
     health_retire(store->health);
+    pthread_mutex_destroy(&store->topics_lock);
     free(store);
 }

@@ -42,5 +42,9 @@ struct store_config {
 int store_start(struct store **out, const struct store_config *config, struct broker *broker,
                 struct sink *sink, const char *const *topics, size_t topic_count,
                 struct error *err);
+/* From any thread: read these topics as well, from their beginning. They are made
+ * where they are missing; those that are read already are passed over. */
+int store_add_topics(struct store *store, const char *const *topics, size_t topic_count,
+                     struct error *err);
 /* Write what is in hand, commit, join. NULL is fine. */
 void store_stop(struct store *store);

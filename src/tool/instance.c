@@ -35,13 +35,12 @@
 #include "tool/log_pages.h"
 #include "tool/modules.h"
 #include "tool/notify.h"
+#include "tool/rulebook.h"
 #include "tool/status.h"
 #include "tool/statusz.h"
 #include "vehicle/ruleset.h"
 #include "vehicle/transform/shape.h"
 #include "vehicle/topics.h"
-
-enum { CATEGORY_TOPICS_MAX = 256 };
 
 /* A shutdown that hangs is a bug; the supervisor must not wait for ever. */
 enum { SHUTDOWN_SECONDS = 60 };
@@ -51,13 +50,9 @@ struct instance {
     struct loop *loop; /* this thread's: signals, admin, status */
     struct broker *broker;
     struct broker *spool; /* over it, for the gateway; or NULL */
-    struct ruleset *ruleset;
-    struct shape *shape; /* of the store; NULL: it changes nothing */
-    char ingest_text[TOPICS_INGEST_MAX][TOPIC_NAME_MAX + 1];
-    const char *ingest[TOPICS_INGEST_MAX];
-    size_t ingest_count;
-    struct topic_list category_topics; /* what store and live read */
-    const char *category_names[CATEGORY_TOPICS_MAX];
+    struct shape *shape;  /* of the store; NULL: it changes nothing */
+    struct rulebook book;
+    struct config *reloaded;          /* the newest that was read at a signal, or NULL */
     enum sink_kind kinds[SINK_KINDS]; /* what is written to; the first is read from */
     size_t sink_count;
     struct sink *sinks[SINK_KINDS];
@@ -148,45 +143,44 @@ static void on_end_signal(void *context, int number)
 
 /* ---- reload ---- */
 
-static bool is_read_already(const struct instance *instance, const char *topic)
+/* Who reads a category's topic must do so before packets can come there. */
+static int put_in_force(struct instance *instance, struct rulebook *next, struct error *err)
 {
-    for (size_t i = 0; i < instance->category_topics.count; i++)
-        if (strcmp(instance->category_names[i], topic) == 0)
-            return true;
-    return false;
-}
-
-/* Store and live read the topics that were there at the start: a category that
- * they would not see must not take packets. */
-static int check_topics(const struct instance *instance, const struct ruleset *ruleset,
-                        struct error *err)
-{
-    struct topic_list topics = {0};
-    if (ruleset_topics(ruleset, instance->ingest, instance->ingest_count, false, &topics, err) != 0)
+    for (size_t i = 0; i < instance->sink_count; i++)
+        if (instance->stores[i] != NULL &&
+            store_add_topics(instance->stores[i], next->names, next->topics.count, err) != 0)
+            return -1;
+    if (instance->live != NULL &&
+        live_add_topics(instance->live, next->names, next->topics.count, err) != 0)
         return -1;
-    int result = 0;
-    for (size_t i = 0; i < topics.count && result == 0; i++)
-        if (!is_read_already(instance, topics.names[i]))
-            result =
-                error_set(err, ERROR_CONFIG, "topic %s is new: categories are added by a restart",
-                          topics.names[i]);
-    topic_list_deinit(&topics);
-    return result;
+    if (instance->handler != NULL && handler_reload(instance->handler, next->ruleset, err) != 0)
+        return -1;
+    return 0;
 }
 
-static int reload_ruleset(struct instance *instance, const struct config *config, struct error *err)
+static int reload_rules(struct instance *instance, const struct config *config, struct error *err)
 {
-    if (instance->handler == NULL)
-        return 0;
     const struct handler_config *settings = config_get(config, &handler_module);
-    struct ruleset *ruleset;
-    if (ruleset_load(&ruleset, settings->rules, err) != 0)
+    struct rulebook next;
+    if (rulebook_load(&next, &instance->book, settings->rules, err) != 0)
         return -1;
-    int result = check_topics(instance, ruleset, err);
-    if (result == 0)
-        result = handler_reload(instance->handler, ruleset, err);
-    ruleset_unref(ruleset);
-    return result;
+    if (put_in_force(instance, &next, err) != 0) {
+        rulebook_refuse(&next);
+        return -1;
+    }
+    rulebook_turn(&instance->book, &next);
+    return 0;
+}
+
+static void tell_reload(const struct instance *instance, int result, const struct error *err)
+{
+    char hash[17];
+    snprintf(hash, sizeof hash, "%016llx",
+             (unsigned long long)ruleset_hash(instance->book.ruleset));
+    if (result != 0)
+        log_error(instance->options->name, "reload refused, what was in force stays", err);
+    else
+        log_event(LOG_INFO, instance->options->name, "reloaded", LOG_T("ruleset", hash));
 }
 
 static void on_reload_signal(void *context, int number)
@@ -196,12 +190,49 @@ static void on_reload_signal(void *context, int number)
     struct error err = {0};
     struct config *config = NULL;
     const struct instance_options *options = instance->options;
-    if (options->reload(options->context, &config, &err) != 0 ||
-        reload_ruleset(instance, config, &err) != 0)
-        log_error(options->name, "reload refused, what was in force stays", &err);
-    else
-        log_write(LOG_INFO, options->name, "reloaded", NULL, 0);
-    config_unref(config);
+    int result = options->reload(options->context, &config, &err);
+    if (result == 0)
+        result = reload_rules(instance, config, &err);
+    tell_reload(instance, result, &err);
+    config_unref(result == 0 ? instance->reloaded : config);
+    if (result == 0)
+        instance->reloaded = config;
+}
+
+/* POST /admin/rules/reload: the rules of the settings in force, read again. On the
+ * main thread: only an admin address of its own has it. */
+static unsigned serve_reload(void *context, const struct http1_request *request, struct buf *out)
+{
+    (void)request;
+    struct instance *instance = context;
+    struct error err = {0};
+    const struct config *config =
+        instance->reloaded != NULL ? instance->reloaded : instance->options->config;
+    int result = reload_rules(instance, config, &err);
+    tell_reload(instance, result, &err);
+    if (result != 0) {
+        buf_append_text(out, "{\"error\":\"rules_refused\",\"detail\":");
+        buf_append_json(out, bytes_from_text(err.text));
+        buf_append_text(out, "}\n");
+        return 422;
+    }
+    const struct ruleset *ruleset = instance->book.ruleset;
+    buf_printf(out, "{\"ruleset\":\"%016llx\",\"categories\":%zu,\"rules\":%zu}\n",
+               (unsigned long long)ruleset_hash(ruleset), ruleset_category_count(ruleset),
+               ruleset_rule_count(ruleset));
+    return 200;
+}
+
+static void add_reload_page(struct instance *instance)
+{
+    const struct admin_config *settings = settings_of(instance, &admin_module);
+    if (settings->listen[0] == '\0')
+        return;
+    admin_add(&(struct admin_page){.path = "/admin/rules/reload",
+                                   .content_type = "application/json",
+                                   .is_change = true,
+                                   .serve = serve_reload,
+                                   .context = instance});
 }
 
 static void on_debug_signal(void *context, int number)
@@ -266,30 +297,14 @@ static int load_shape(struct instance *instance, struct error *err)
         return 0;
     if (shape_load(&instance->shape, settings->transform, err) != 0)
         return -1;
-    return shape_check_categories(instance->shape, instance->ruleset, err);
+    return shape_check_categories(instance->shape, instance->book.ruleset, err);
 }
 
-static int load_rules(struct instance *instance, struct error *err)
+static int open_rules(struct instance *instance, struct error *err)
 {
-    const struct handler_config *settings = settings_of(instance, &handler_module);
-    const struct topics_config *topics = settings_of(instance, &topics_module);
-    if (topics_check(topics, err) != 0 ||
-        ruleset_load(&instance->ruleset, settings->rules, err) != 0)
+    if (rulebook_open(&instance->book, instance->options->config, err) != 0)
         return -1;
-    struct bytes ingest[TOPICS_INGEST_MAX];
-    instance->ingest_count = topics_ingest(topics, ingest);
-    for (size_t i = 0; i < instance->ingest_count; i++) {
-        snprintf(instance->ingest_text[i], sizeof instance->ingest_text[i], "%.*s",
-                 (int)ingest[i].len, ingest[i].ptr);
-        instance->ingest[i] = instance->ingest_text[i];
-    }
-    if (ruleset_topics(instance->ruleset, instance->ingest, instance->ingest_count, false,
-                       &instance->category_topics, err) != 0)
-        return -1;
-    if (instance->category_topics.count > CATEGORY_TOPICS_MAX)
-        return error_set(err, ERROR_CONFIG, "more than %d category topics", CATEGORY_TOPICS_MAX);
-    for (size_t i = 0; i < instance->category_topics.count; i++)
-        instance->category_names[i] = instance->category_topics.names[i];
+    add_reload_page(instance);
     return load_shape(instance, err);
 }
 
@@ -333,11 +348,12 @@ static int start_handler(struct instance *instance, struct error *err)
 {
     struct handler_config settings =
         *(const struct handler_config *)settings_of(instance, &handler_module);
-    settings.topics = (struct setting_list){instance->ingest, instance->ingest_count};
+    settings.topics = (struct setting_list){instance->book.ingest, instance->book.ingest_count};
     if (settings.group[0] == '\0' && is_over_kafka(instance))
         settings.group = HANDLER_GROUP_KAFKA;
     settings.state_dir = instance->options->data_dir;
-    return handler_start(&instance->handler, &settings, instance->broker, instance->ruleset, err);
+    return handler_start(&instance->handler, &settings, instance->broker, instance->book.ruleset,
+                         err);
 }
 
 /* Each sink has a store of its own. The first, which sink.kind names, has the
@@ -363,7 +379,7 @@ static int start_stores(struct instance *instance, struct error *err)
             settings.name = names[instance->kinds[i]];
         }
         if (store_start(&instance->stores[i], &settings, instance->broker, instance->sinks[i],
-                        instance->category_names, instance->category_topics.count, err) != 0)
+                        instance->book.names, instance->book.topics.count, err) != 0)
             return -1;
     }
     return 0;
@@ -376,7 +392,7 @@ static int start_live(struct instance *instance, struct error *err)
     instance->live_settings.store_group = store->group;
     return live_start(&instance->live, &instance->live_settings, instance->broker,
                       instance->reader != NULL ? instance->reader : instance->sinks[0],
-                      instance->category_names, instance->category_topics.count, err);
+                      instance->book.names, instance->book.topics.count, err);
 }
 
 static int start_gateway(struct instance *instance, struct error *err)
@@ -464,7 +480,7 @@ static int start(struct instance *instance, struct error *err)
                                          .config = instance->options->config,
                                          .started_ns = clock_monotonic_ns()};
     if (make_data_dir(instance->options->data_dir, err) != 0 || open_loop(instance, err) != 0 ||
-        load_rules(instance, err) != 0 || open_broker(instance, err) != 0 ||
+        open_rules(instance, err) != 0 || open_broker(instance, err) != 0 ||
         add_dlq_pages(instance, err) != 0 || open_spool(instance, err) != 0 ||
         open_sinks(instance, err) != 0 || start_roles(instance, err) != 0 ||
         open_admin(instance, err) != 0 || start_reports(instance, err) != 0)
@@ -510,9 +526,10 @@ static void stop(struct instance *instance)
         broker_close(instance->spool);
     if (instance->broker != NULL)
         broker_close(instance->broker);
-    topic_list_deinit(&instance->category_topics);
-    ruleset_unref(instance->ruleset);
     shape_free(instance->shape);
+    admin_remove("/admin/rules/reload");
+    config_unref(instance->reloaded);
+    rulebook_close(&instance->book);
     loop_free(instance->loop);
     pthread_mutex_destroy(&instance->failure_lock);
 }

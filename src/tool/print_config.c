@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/text.h"
+#include "handler/config.h"
 #include "observe/metrics.h"
 #include "tool/modules.h"
 #include "tool/options.h"
@@ -30,12 +33,34 @@ static const struct command command = {
     .takes_config = true,
 };
 
+/* What handler.rules leads to, as a comment: what is wrong with it is no mistake
+ * of the configuration's, and `check` tells. */
+static void print_ruleset(const struct config *config, struct buf *out)
+{
+    const struct handler_config *handler = config_get(config, &handler_module);
+    struct ruleset *ruleset;
+    struct error err;
+    char took[TEXT_UNIT_MAX];
+    int64_t begun_ns = clock_monotonic_ns();
+    if (ruleset_load(&ruleset, handler->rules, &err) != 0) {
+        buf_printf(out, "\n# ruleset: %s\n", err.text);
+        return;
+    }
+    int64_t took_us = (clock_monotonic_ns() - begun_ns) / NS_PER_US;
+    int took_len = (int)text_from_duration_ns(took, took_us * NS_PER_US);
+    buf_printf(out, "\n# ruleset: %016llx, %zu categories, %zu rules, loaded in %.*s\n",
+               (unsigned long long)ruleset_hash(ruleset), ruleset_category_count(ruleset),
+               ruleset_rule_count(ruleset), took_len, took);
+    ruleset_unref(ruleset);
+}
+
 static int print_yaml(struct options *options, struct buf *out, struct error *err)
 {
     struct config *config;
     if (options_load(options, &config, err) != 0)
         return -1;
     config_print(config, out);
+    print_ruleset(config, out);
     config_unref(config);
     return 0;
 }

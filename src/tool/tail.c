@@ -14,6 +14,7 @@
 #include "tool/output.h"
 #include "tool/to_end.h"
 #include "tool/viewer.h"
+#include "tool/where.h"
 #include "vehicle/mc.h"
 
 #define RETRY_NS (200 * NS_PER_MS)
@@ -78,32 +79,6 @@ struct tail {
 
 /* ---- what is asked for ---- */
 
-static int parse_from(struct tail *tail, const char *text, struct error *err)
-{
-    struct bytes bytes = bytes_from_text(text);
-    int64_t value;
-    if (strcmp(text, "earliest") == 0) {
-        tail->start = CONSUMER_FROM_EARLIEST;
-    } else if (strcmp(text, "latest") == 0) {
-        tail->start = CONSUMER_FROM_LATEST;
-    } else if (text_to_i64(bytes, &value) && value >= 0) {
-        tail->start = CONSUMER_FROM_OFFSET;
-        tail->start_value = value;
-    } else if (text_to_time_ms(bytes, &value)) {
-        tail->start = CONSUMER_FROM_TIME;
-        tail->start_value = value * NS_PER_MS;
-    } else if (text_to_duration_ns(bytes, &value) && value >= 0) {
-        tail->start = CONSUMER_FROM_TIME;
-        tail->start_value = clock_wall_ns() - value;
-    } else {
-        return error_set(err, ERROR_USAGE,
-                         "--from %s: expected earliest, latest, an offset, a time like "
-                         "2026-05-20T07:00:00Z or an age like 10m",
-                         text);
-    }
-    return 0;
-}
-
 static int parse_format(struct tail *tail, const char *text, struct error *err)
 {
     static const char *const names[] = {"line", "value", "json"};
@@ -120,11 +95,10 @@ static int parse(struct tail *tail, const struct options *options, struct error 
     *tail = (struct tail){.topic_name = options->arguments[0], .left = UINT64_MAX};
     if (count_text != NULL && !text_to_u64(bytes_from_text(count_text), &tail->left))
         return error_set(err, ERROR_USAGE, "--count %s: expected a number", count_text);
-    if (parse_from(tail,
-                   from_text != NULL ? from_text
-                   : should_follow   ? "latest"
-                                     : "earliest",
-                   err) != 0)
+    if (where_parse(from_text != NULL ? from_text
+                    : should_follow   ? "latest"
+                                      : "earliest",
+                    &tail->start, &tail->start_value, err) != 0)
         return -1;
     return parse_format(tail, format_text == NULL ? "line" : format_text, err);
 }

@@ -53,6 +53,12 @@ const struct rule *ruleset_rule(const struct ruleset *ruleset, size_t index)
     return ruleset->rules[index];
 }
 
+const struct rule *ruleset_category_rule(const struct ruleset *ruleset, size_t category, size_t i)
+{
+    const struct category *c = &ruleset->categories[category];
+    return i < c->test_count ? c->tests[i].rule : NULL;
+}
+
 /* ---- deciding ---- */
 
 static size_t find_category(const struct ruleset *ruleset, const struct packet *packet)
@@ -76,11 +82,11 @@ static bool is_drawn(const struct rule *rule, const struct packet *packet)
     return hash64(bytes_of((const char *)parts, sizeof parts)) <= rule->sample_max;
 }
 
-static bool is_selected(const struct rule *rule, const struct packet *packet)
+bool ruleset_selects(const struct rule *rule, const struct packet *packet)
 {
     if (rule->sample_max != UINT64_MAX && !is_drawn(rule, packet))
         return false;
-    return rule->when == NULL || predicate_holds(rule->when, packet);
+    return rule->common.when == NULL || predicate_holds(rule->common.when, packet);
 }
 
 static bool passes_guarded(const struct rule *rule, const struct packet *packet,
@@ -113,7 +119,7 @@ __attribute__((noinline)) static bool passes_guarded(const struct rule *rule,
                                                      const struct rule_context *context,
                                                      int64_t age_ns)
 {
-    return !is_selected(rule, packet) || passes(&rule->test, packet, context, age_ns);
+    return !ruleset_selects(rule, packet) || passes(&rule->test, packet, context, age_ns);
 }
 
 static void set_flag(struct packet *packet, struct bytes flag)
@@ -184,6 +190,7 @@ enum verdict ruleset_apply(const struct ruleset *ruleset, struct packet *packet,
         must(!ruleset_needs_thread(ruleset));
     out->category = ruleset->has_transforms ? transform(ruleset, packet, context)
                                             : find_category(ruleset, packet);
+    out->matched = out->category;
     out->failed_count = 0;
     const struct category *category = &ruleset->categories[out->category];
     packet->category = category->name;

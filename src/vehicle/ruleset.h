@@ -37,6 +37,9 @@ int ruleset_load_file(struct ruleset **out, const char *path, struct error *err)
 int ruleset_load_dir(struct ruleset **out, const char *path, struct error *err);
 int ruleset_load_bytes(struct ruleset **out, const char *name, struct bytes text,
                        struct error *err);
+/* These files, and all *.yaml of these folders, in this order, as one ruleset. */
+int ruleset_load_files(struct ruleset **out, const char *const *paths, size_t count,
+                       struct error *err);
 /* What is compiled in: config/rules/default.yaml. */
 int ruleset_load_default(struct ruleset **out, struct error *err);
 struct bytes ruleset_default_text(void);
@@ -61,6 +64,8 @@ bool ruleset_needs_thread(const struct ruleset *ruleset);
 /* How far back the records lie that what is remembered may follow from; 0:
  * nothing is remembered. */
 int64_t ruleset_lookback_ns(const struct ruleset *ruleset);
+/* Bytes remembered of one vehicle. */
+size_t ruleset_state_bytes(const struct ruleset *ruleset);
 
 /* What a thread that applies this ruleset owns; holds a reference of it. What
  * `old` (another ruleset's, NULL, still the caller's) remembers for rules that say
@@ -77,6 +82,7 @@ enum { VERDICT_COUNT = VERDICT_ROUTE + 1 };
 
 struct decision {
     size_t category;    /* of ROUTE: where it goes */
+    size_t matched;     /* whose rules were run */
     enum reason reason; /* of DEAD_LETTER */
     /* Every rule that failed; the last is the one that decided, but for FLAG. */
     const struct rule *failed[17];
@@ -88,6 +94,11 @@ struct decision {
  * flags (they live with the ruleset). Any thread. */
 enum verdict ruleset_apply(const struct ruleset *ruleset, struct packet *packet,
                            const struct rule_context *context, struct decision *out);
+
+/* The rules that packets of this category meet, in order; NULL past the last. */
+const struct rule *ruleset_category_rule(const struct ruleset *ruleset, size_t category, size_t i);
+/* Do its `when` and `sample` let it look at the packet, as it was after ruleset_apply? */
+bool ruleset_selects(const struct rule *rule, const struct packet *packet);
 
 /* ---- topics ---- */
 
@@ -108,3 +119,7 @@ void topic_list_deinit(struct topic_list *list);
 
 /* The reference page (Markdown), from the kinds' own tables. */
 int ruleset_print_reference(struct buf *out);
+/* What `motorcade rules list` shows: the kinds and their settings. */
+int ruleset_print_kinds(struct buf *out, bool is_json);
+/* The JSON Schema of a file. */
+int ruleset_print_json_schema(struct buf *out);

@@ -222,6 +222,8 @@ static int take_root(struct loader *loader, const struct yaml_node *root, struct
 static int take_text(struct loader *loader, const char *name, struct bytes text, struct error *err)
 {
     struct ruleset *ruleset = loader->ruleset;
+    if (loader->file_count == FILES_MAX)
+        return error_set(err, ERROR_CONFIG, "a ruleset of more than %d files", FILES_MAX);
     if (text.len > RULESET_TEXT_MAX)
         return error_set(err, ERROR_CONFIG, "%s: a ruleset of more than %d bytes", name,
                          RULESET_TEXT_MAX);
@@ -328,7 +330,7 @@ static int resolve_names(struct loader *loader, struct error *err)
 
 static bool is_guarded(const struct rule *rule)
 {
-    return rule->when != NULL || rule->sample_max != UINT64_MAX;
+    return rule->common.when != NULL || rule->sample_max != UINT64_MAX;
 }
 
 struct copied {
@@ -580,32 +582,44 @@ static int take_entries(struct loader *loader, const char *path, struct dirent *
     return 0;
 }
 
-int ruleset_load_dir(struct ruleset **out, const char *path, struct error *err)
+static int take_path(struct loader *loader, const char *path, struct error *err)
 {
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return error_set_errno(err, ERROR_CONFIG, errno, "can't open the ruleset %s", path);
+    if (!S_ISDIR(status.st_mode))
+        return take_file(loader, path, err);
     struct dirent **entries = NULL;
     int count = scandir(path, &entries, is_yaml, by_name);
     if (count < 0)
         return error_set_errno(err, ERROR_CONFIG, errno, "can't read the rules' folder %s", path);
-    struct loader *loader = loader_new((size_t)count, err);
-    int result = -1;
-    if (loader != NULL) {
-        result = take_entries(loader, path, entries, count, err);
-        result = loader_finish(loader, result, out, err);
-    }
+    int result = take_entries(loader, path, entries, count, err);
     for (int i = 0; i < count; i++)
         free(entries[i]);
     free(entries);
     return result;
 }
 
+int ruleset_load_files(struct ruleset **out, const char *const *paths, size_t count,
+                       struct error *err)
+{
+    struct loader *loader = loader_new(FILES_MAX, err);
+    if (loader == NULL)
+        return -1;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < count; i++)
+        result = take_path(loader, paths[i], err);
+    return loader_finish(loader, result, out, err);
+}
+
+int ruleset_load_dir(struct ruleset **out, const char *path, struct error *err)
+{
+    return ruleset_load_files(out, &path, 1, err);
+}
+
 int ruleset_load(struct ruleset **out, const char *path, struct error *err)
 {
     if (path == NULL || path[0] == '\0')
         return ruleset_load_default(out, err);
-    struct stat status;
-    if (stat(path, &status) != 0)
-        return error_set_errno(err, ERROR_CONFIG, errno, "can't open the ruleset %s", path);
-    if (S_ISDIR(status.st_mode))
-        return ruleset_load_dir(out, path, err);
-    return ruleset_load_file(out, path, err);
+    return ruleset_load_files(out, &path, 1, err);
 }

@@ -91,6 +91,8 @@ static const char *type_name(enum rule_setting_type type)
         return "text with `{field}` in it";
     case RULE_SETTING_FILE:
         return "name of a file, relative to the ruleset's";
+    case RULE_SETTING_CONDITION:
+        return "condition, as `match`";
     case RULE_SETTING_NODE:
         return "see below";
     }
@@ -142,5 +144,63 @@ int ruleset_print_reference(struct buf *out)
     for (size_t i = 0; rule_registry[i] != NULL; i++)
         print_kind(out, rule_registry[i]);
     transform_print_reference(out);
+    return out->has_failed ? -1 : 0;
+}
+
+/* ---- for the command line ---- */
+
+static void list_settings(const struct rule_setting *settings, struct buf *out)
+{
+    for (const struct rule_setting *s = settings; s->name != NULL; s++) {
+        buf_printf(out, "  %-16s %s%s", s->name, s->is_required ? "required; " : "",
+                   type_name(s->type));
+        for (size_t i = 0; s->choices != NULL && s->choices[i] != NULL; i++)
+            buf_printf(out, "%s %s", i == 0 ? "" : ",", s->choices[i]);
+        if (s->unit != RULE_UNIT_NONE)
+            buf_printf(out, " (%s)", rule_unit_names(s->unit));
+        buf_printf(out, "\n  %-16s %s\n", "", s->help);
+    }
+}
+
+static void list_settings_json(const struct rule_setting *settings, struct buf *out)
+{
+    buf_append_char(out, '[');
+    for (const struct rule_setting *s = settings; s->name != NULL; s++) {
+        buf_printf(out, "%s{\"name\":\"%s\",\"required\":%s,\"help\":", s == settings ? "" : ",",
+                   s->name, s->is_required ? "true" : "false");
+        buf_append_json(out, bytes_from_text(s->help));
+        buf_append_char(out, '}');
+    }
+    buf_append_char(out, ']');
+}
+
+static void list_kind_json(const struct rule_kind *kind, struct buf *out)
+{
+    buf_printf(out, "{\"kind\":\"%s\",\"reason\":\"%s\",\"help\":", kind->name,
+               reason_code(kind->reason));
+    buf_append_json(out, bytes_from_text(kind->help));
+    buf_append_text(out, ",\"example\":");
+    buf_append_json(out, bytes_from_text(kind->example));
+    buf_append_text(out, ",\"settings\":");
+    list_settings_json(kind->settings, out);
+    buf_append_text(out, "}\n");
+}
+
+int ruleset_print_kinds(struct buf *out, bool is_json)
+{
+    for (size_t i = 0; rule_registry[i] != NULL; i++) {
+        const struct rule_kind *kind = rule_registry[i];
+        if (is_json) {
+            list_kind_json(kind, out);
+            continue;
+        }
+        buf_printf(out, "%s\n  %s\n", kind->name, kind->help);
+        list_settings(kind->settings, out);
+        buf_append_char(out, '\n');
+    }
+    if (!is_json) {
+        buf_append_text(out, "every rule\n");
+        list_settings(rule_common_settings, out);
+    }
     return out->has_failed ? -1 : 0;
 }

@@ -12,6 +12,11 @@ bool ruleset_needs_thread(const struct ruleset *ruleset)
     return ruleset->layout.bytes > 0 || ruleset->has_machines || ruleset->has_transforms;
 }
 
+size_t ruleset_state_bytes(const struct ruleset *ruleset)
+{
+    return ruleset->layout.bytes;
+}
+
 int64_t ruleset_lookback_ns(const struct ruleset *ruleset)
 {
     return ruleset->layout.lookback_ns;

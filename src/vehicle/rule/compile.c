@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "base/must.h"
-#include "vehicle/predicate.h"
 #include "vehicle/rule/rule.h"
 
 enum {
@@ -29,7 +28,7 @@ const struct rule_setting rule_common_settings[] = {
     {"category", RULE_SETTING_TEXTS, AT(categories), false, NULL,
      "in the list outside of categories: the rule is of these categories, after their own rules; "
      "so a file of its own can add to a category of another file"},
-    {"when", RULE_SETTING_NODE, AT(when), false, NULL,
+    {"when", RULE_SETTING_CONDITION, AT(when), false, NULL,
      "a condition as of `match`: other packets pass unseen"},
     {"sample", RULE_SETTING_NUMBER, AT(sample), false, NULL,
      "the share of packets that is looked at, 0.1 for a tenth; always the same ones. A rule that "
@@ -164,18 +163,6 @@ static int check_to(const struct rule_build *build, struct error *err)
     return 0;
 }
 
-static int read_when(struct rule_build *build, struct error *err)
-{
-    struct rule *rule = build->rule;
-    if (rule->common.when == NULL)
-        return 0;
-    struct predicate *when = rule_alloc(build->arena, sizeof *when);
-    if (when == NULL)
-        return error_set(err, ERROR_MEMORY, "no memory for a ruleset");
-    rule->when = when;
-    return predicate_compile(rule->common.when, build->arena, when, err);
-}
-
 static int read_common(struct rule_build *build, struct error *err)
 {
     struct rule *rule = build->rule;
@@ -186,9 +173,9 @@ static int read_common(struct rule_build *build, struct error *err)
     rule->action = (enum rule_action)rule->common.on_fail;
     rule->sample_max =
         rule->common.sample >= 1 ? UINT64_MAX : (uint64_t)(rule->common.sample * 0x1p64);
-    if (read_flag(build, err) != 0 || check_to(build, err) != 0)
+    if (read_flag(build, err) != 0)
         return -1;
-    return read_when(build, err);
+    return check_to(build, err);
 }
 
 int rule_compile(struct rule_build *build, struct error *err)

@@ -116,19 +116,20 @@ struct state_layout {
 };
 
 enum rule_setting_type {
-    RULE_SETTING_FIELD,    /* struct field */
-    RULE_SETTING_FIELDS,   /* struct rule_fields: a name or a list of them */
-    RULE_SETTING_NUMBER,   /* double; with a `unit` written with it: "130 km/h" */
-    RULE_SETTING_INTEGER,  /* int64_t */
-    RULE_SETTING_BOOL,     /* bool */
-    RULE_SETTING_DURATION, /* int64_t nanoseconds */
-    RULE_SETTING_VALUES,   /* struct rule_values: a list of scalars */
-    RULE_SETTING_CHOICE,   /* int: index into choices */
-    RULE_SETTING_TEXT,     /* struct bytes, NUL-terminated */
-    RULE_SETTING_TEXTS,    /* struct rule_texts: a text or a list of them */
-    RULE_SETTING_TEMPLATE, /* const struct rule_template * */
-    RULE_SETTING_FILE,     /* struct rule_file */
-    RULE_SETTING_NODE,     /* const struct yaml_node *: anything; compile() reads it */
+    RULE_SETTING_FIELD,     /* struct field */
+    RULE_SETTING_FIELDS,    /* struct rule_fields: a name or a list of them */
+    RULE_SETTING_NUMBER,    /* double; with a `unit` written with it: "130 km/h" */
+    RULE_SETTING_INTEGER,   /* int64_t */
+    RULE_SETTING_BOOL,      /* bool */
+    RULE_SETTING_DURATION,  /* int64_t nanoseconds */
+    RULE_SETTING_VALUES,    /* struct rule_values: a list of scalars */
+    RULE_SETTING_CHOICE,    /* int: index into choices */
+    RULE_SETTING_TEXT,      /* struct bytes, NUL-terminated */
+    RULE_SETTING_TEXTS,     /* struct rule_texts: a text or a list of them */
+    RULE_SETTING_TEMPLATE,  /* const struct rule_template * */
+    RULE_SETTING_FILE,      /* struct rule_file */
+    RULE_SETTING_CONDITION, /* const struct predicate *: as `match` */
+    RULE_SETTING_NODE,      /* const struct yaml_node *: anything; compile() reads it */
 };
 
 /* What a number measures; within rules it is always in the unit named first. */
@@ -178,7 +179,7 @@ struct rule_common {
     struct bytes flag;
     struct bytes to;
     struct rule_texts categories;
-    const struct yaml_node *when;
+    const struct predicate *when; /* NULL: every packet */
     double sample;
     bool is_enabled;
     const struct rule_template *message;
@@ -194,10 +195,9 @@ struct rule {
     const void *check;     /* the kind's own struct, kind->check_size bytes */
     struct rule_test test; /* as lowered */
     struct rule_common common;
-    const struct predicate *when; /* NULL: every packet */
-    uint64_t sample_max;          /* of a packet's draw; UINT64_MAX: every packet */
-    size_t to;                    /* of RULE_ROUTE: the category's index */
-    struct state_slot state;      /* bytes 0: it remembers nothing */
+    uint64_t sample_max;     /* of a packet's draw; UINT64_MAX: every packet */
+    size_t to;               /* of RULE_ROUTE: the category's index */
+    struct state_slot state; /* bytes 0: it remembers nothing */
     int64_t lookback_ns;
     uint64_t fingerprint; /* of its text and of the files it names */
 };

@@ -4,6 +4,7 @@
 
 #include "base/must.h"
 #include "base/text.h"
+#include "vehicle/predicate.h"
 #include "vehicle/rule/files.h"
 #include "vehicle/rule/rule.h"
 
@@ -255,6 +256,16 @@ static int read_file(struct rule_build *build, const struct rule_setting *settin
     return 0;
 }
 
+static int read_condition(const struct yaml_node *node, struct rule_arena *arena,
+                          const struct predicate **out, struct error *err)
+{
+    struct predicate *predicate = rule_alloc(arena, sizeof *predicate);
+    if (predicate == NULL)
+        return no_memory(err);
+    *out = predicate;
+    return predicate_compile(node, arena, predicate, err);
+}
+
 /* ---- a table ---- */
 
 static int read_setting(struct rule_build *build, const struct rule_setting *setting,
@@ -285,6 +296,8 @@ static int read_setting(struct rule_build *build, const struct rule_setting *set
         return rule_template_compile(node, setting->name, build->arena, at, err);
     case RULE_SETTING_FILE:
         return read_file(build, setting, node, at, err);
+    case RULE_SETTING_CONDITION:
+        return read_condition(node, build->arena, at, err);
     case RULE_SETTING_NODE:
         *(const struct yaml_node **)at = node;
         return 0;
