@@ -5,8 +5,12 @@ Counts are short here; MOTORCADE_SOAK=1 (make soak) runs them in full."""
 
 import os
 import random
+import subprocess
 
-from kafka_system import Balancer, random_moment, fleet, system  # noqa: F401 (fixtures)
+import pytest
+
+from conftest import ROOT, free_port
+from kafka_system import Balancer, System, fleet, random_moment, system  # noqa: F401 (fixtures)
 
 SOAK = os.environ.get("MOTORCADE_SOAK") == "1"
 KILLS = 100 if SOAK else 6
@@ -26,22 +30,51 @@ def test_kill_9_of_any_role_loses_and_doubles_nothing(system, fleet):
     assert system.check(cars) > KILLS * 10
 
 
-def test_members_that_come_and_go_lose_and_double_nothing(system, fleet):
-    """Handlers and stores; half of the handlers leave without a word."""
-    gateway, *_ = system.start("gateway", "handler", "store")
-    cars = fleet(gateway.gateway)
+@pytest.fixture
+def mongodb(tmp_path):
+    """The settings of a database that several stores share."""
+    words = [str(ROOT / "scripts" / "dev-mongodb"), "--port", str(free_port()), "--data",
+             str(tmp_path / "mongodb")]
+    started = subprocess.run([words[0], "start", *words[1:]], capture_output=True, text=True,
+                             check=False)
+    if started.returncode == 77:
+        pytest.skip(started.stderr.strip().splitlines()[-1])
+    assert started.returncode == 0, started.stderr
+    uri = subprocess.run([words[0], "uri", *words[1:]], capture_output=True, text=True,
+                         check=True).stdout.strip()
+    yield {"sink.kind": "mongodb", "sink.mongodb.uri": uri,
+           "sink.mongodb.indexes": "vehicle+time+_id"}
+    subprocess.run([words[0], "kill", *words[1:]], capture_output=True, check=True)
+
+
+def come_and_go(system, cars, roles):
+    """Every other one leaves without a word."""
     chance = random.Random(11)
     for number in range(REBALANCES):
-        member = system.role("handler" if number % 2 == 0 else "store",
-                             data=None)
+        member = system.role(roles[number % len(roles)])
         cars.wait_acks("acks while a member joins")
         random_moment(chance, 1)
-        if member.role == "handler" and number % 4 == 0:
+        if number // len(roles) % 2 == 0:
             member.kill()
         else:
             assert member.stop() == 0
     cars.finish()
     system.check(cars)
+
+
+def test_handlers_that_come_and_go_lose_and_double_nothing(system, fleet):
+    gateway, *_ = system.start("gateway", "handler", "store")
+    come_and_go(system, fleet(gateway.gateway), ["handler"])
+
+
+@pytest.mark.skipif(not SOAK, reason="minutes: the server that stands in for MongoDB is slow")
+def test_stores_that_come_and_go_lose_and_double_nothing(kafka, tmp_path, mongodb, fleet):
+    system = System(kafka, tmp_path, mongodb)
+    try:
+        gateway, *_ = system.start("gateway", "handler", "store")
+        come_and_go(system, fleet(gateway.gateway, vehicles=50, rate=2), ["store", "handler"])
+    finally:
+        system.close()
 
 
 def test_cars_that_hop_between_gateways_lose_and_double_nothing(system, fleet):
