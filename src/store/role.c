@@ -562,6 +562,8 @@ int store_add_topics(struct store *store, const char *const *topics, size_t topi
 static void name_reasons(void)
 {
     static const char *codes[REASON_COUNT];
+    if (codes[0] != NULL)
+        return; /* another store has named them, and others may read them now */
     for (unsigned i = 0; i < REASON_COUNT; i++)
         codes[i] = reason_code((enum reason)i);
     metrics_label_values(METRIC_STORE_DEAD_LETTERS, codes, REASON_COUNT);

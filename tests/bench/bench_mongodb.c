@@ -10,7 +10,7 @@
  * that.
  *
  *   bench_mongodb [ROWS [ROUNDS]] */
-#include <math.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,7 +155,7 @@ static void peer_init(struct peer *peer, const char *uri, const struct rows *row
     peer->client = mongoc_client_new(uri);
     peer->collection = mongoc_client_get_collection(peer->client, "bench", "peer");
     peer->values = calloc(rows->count, sizeof *peer->values);
-    peer->documents = calloc(MESSAGE, sizeof *peer->documents);
+    peer->documents = aligned_alloc(alignof(bson_t), MESSAGE * sizeof *peer->documents);
     must(peer->values != NULL && peer->documents != NULL);
     for (size_t i = 0; i < rows->count; i++)
         make_values(&peer->values[i], &rows->items[i], (int64_t)i);

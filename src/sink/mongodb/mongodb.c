@@ -31,7 +31,7 @@ struct mongodb_sink {
     /* writing; crew is NULL when reading only */
     struct collections collections;
     struct crew *crew;
-    bson_t options;
+    bson_t *options; /* of its inserts */
     struct newest newest;
     struct pen_result *results;
     struct sink_failure *failures;
@@ -57,7 +57,7 @@ static void mongodb_close(struct sink *base)
     collections_deinit(&sink->collections);
     newest_deinit(&sink->newest);
     free_results(sink);
-    bson_destroy(&sink->options);
+    bson_destroy(sink->options);
     server_deinit(&sink->server);
     pthread_mutex_destroy(&sink->lock);
     free(sink);
@@ -68,10 +68,10 @@ static int open_writing(struct mongodb_sink *sink, struct error *err)
     const struct pen_ground ground = {.config = &sink->config.mongodb,
                                       .server = &sink->server,
                                       .collections = &sink->collections,
-                                      .options = &sink->options};
-    BSON_APPEND_BOOL(&sink->options, "ordered", sink->config.mongodb.is_ordered);
-    BSON_APPEND_BOOL(&sink->options, "validate", false); /* encode.c makes what is valid */
-    if (!mongoc_write_concern_append(sink->server.concern, &sink->options))
+                                      .options = sink->options};
+    BSON_APPEND_BOOL(sink->options, "ordered", sink->config.mongodb.is_ordered);
+    BSON_APPEND_BOOL(sink->options, "validate", false); /* encode.c makes what is valid */
+    if (!mongoc_write_concern_append(sink->server.concern, sink->options))
         return error_set(err, ERROR_CONFIG, "sink.mongodb: the write concern is not valid");
     if (newest_init(&sink->newest, (size_t)sink->config.vehicles_in_memory, err) != 0)
         return -1;
@@ -97,7 +97,7 @@ static int mongodb_open(struct sink **out, const struct sink_config *config, boo
         return error_set(err, ERROR_MEMORY, "no memory for the store");
     sink->sink.driver = &mongodb_sink_driver;
     sink->config = *config;
-    bson_init(&sink->options);
+    sink->options = bson_new();
     pthread_mutex_init(&sink->lock, NULL);
     if (open_parts(sink, is_read_only, err) != 0) {
         mongodb_close(&sink->sink);

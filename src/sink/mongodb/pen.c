@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sink/mongodb/pen.h"
 
+#include <stdalign.h>
 #include <stdlib.h>
 
 #include "observe/log.h"
@@ -82,7 +83,8 @@ static bool grow(struct pen *pen, size_t count)
     pen->places = calloc(count, sizeof *pen->places);
     pen->lens = calloc(count, sizeof *pen->lens);
     pen->homes = calloc(count, sizeof *pen->homes);
-    pen->documents = calloc(count, sizeof *pen->documents);
+    /* bson_t wants to lie on cache lines. */
+    pen->documents = aligned_alloc(alignof(bson_t), count * sizeof *pen->documents);
     pen->list = calloc(count, sizeof(const bson_t *));
     pen->listed = calloc(count, sizeof *pen->listed);
     if (pen->places == NULL || pen->lens == NULL || pen->homes == NULL || pen->documents == NULL ||

@@ -25,7 +25,7 @@ struct fixture {
     struct encoder *encoder;
     struct decoder *decoder;
     struct buf out;
-    bson_t document;
+    bson_t *document;
     char *json;
 };
 
@@ -48,6 +48,8 @@ static int teardown(void **state)
     decoder_free(f->decoder);
     buf_deinit(&f->out);
     bson_free(f->json);
+    if (f->document != NULL)
+        bson_destroy(f->document);
     free(f);
     return 0;
 }
@@ -64,13 +66,16 @@ static void convert(struct fixture *f, const char *packet)
     buf_clear(&f->out);
     assert_int_equal(encoder_put(f->encoder, row, &f->out, &category), ENCODE_DONE);
     assert_true(bytes_equal_text(category, "position"));
-    assert_true(bson_init_static(&f->document, (const uint8_t *)f->out.ptr, f->out.len));
-    if (decoder_row(f->decoder, &f->document, &found, &err) != 0)
+    if (f->document != NULL)
+        bson_destroy(f->document);
+    f->document = bson_new_from_data((const uint8_t *)f->out.ptr, f->out.len);
+    assert_non_null(f->document);
+    if (decoder_row(f->decoder, f->document, &found, &err) != 0)
         fail_msg("%s", err.text);
     assert_int_equal(found.canonical.len, row->canonical.len);
     assert_memory_equal(found.canonical.ptr, row->canonical.ptr, found.canonical.len);
     bson_free(f->json);
-    f->json = bson_as_relaxed_extended_json(&f->document, NULL);
+    f->json = bson_as_relaxed_extended_json(f->document, NULL);
 }
 
 static void expect_part(const struct fixture *f, const char *part)
@@ -81,7 +86,7 @@ static void expect_part(const struct fixture *f, const char *part)
 
 static void expect_no_text(const struct fixture *f)
 {
-    if (bson_has_field(&f->document, "canonical"))
+    if (bson_has_field(f->document, "canonical"))
         fail_msg("the fields should say it all: %s", f->json);
 }
 
@@ -106,10 +111,10 @@ static void test_a_position(void **state)
              strstr(f->rows.items[0].canonical.ptr, "\"identity\":\"") + 12);
     if (!bson_init_from_json(&expected, text, -1, &cause))
         fail_msg("%s", cause.message);
-    char *json = bson_as_canonical_extended_json(&f->document, NULL);
+    char *json = bson_as_canonical_extended_json(f->document, NULL);
     char *wanted = bson_as_canonical_extended_json(&expected, NULL);
     assert_string_equal(json, wanted);
-    assert_true(bson_equal(&f->document, &expected));
+    assert_true(bson_equal(f->document, &expected));
     bson_free(json);
     bson_free(wanted);
     bson_destroy(&expected);
@@ -149,7 +154,7 @@ static void test_numbers_are_exact_or_kept_as_text(void **state)
     expect_part(f, "\"a\" : 9223372036854775807, \"b\" : -5, \"c\" : 0.1");
     convert(f, "{\"obuid\":2,\"a\":18446744073709551615,\"b\":1e400,\"c\":12.50}");
     expect_part(f, "\"a\" : \"18446744073709551615\", \"b\" : \"1e400\", \"c\" : 12.5");
-    assert_true(bson_has_field(&f->document, "canonical"));
+    assert_true(bson_has_field(f->document, "canonical"));
 }
 
 static void test_names_that_mongodb_does_not_take_become_pairs(void **state)
@@ -171,7 +176,7 @@ static void test_a_place_that_is_none_is_no_point(void **state)
     expect_part(f, "\"lat\" : 90.5, \"lon\" : 10.0");
     convert(f, "{\"obuid\":2,\"lat\":10}");
     expect_part(f, "\"lat\" : 10.0");
-    assert_false(bson_has_field(&f->document, "location"));
+    assert_false(bson_has_field(f->document, "location"));
 }
 
 static void test_a_document_that_is_too_large_is_named(void **state)
