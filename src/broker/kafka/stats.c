@@ -62,6 +62,17 @@ static void take_broker(const char *client, const json_t *broker)
     set_all(broker_figures, sizeof broker_figures / sizeof broker_figures[0], broker, labels);
 }
 
+/* Producers only: consumers send no batches. */
+static void take_topic(const char *client, const char *name, const json_t *topic)
+{
+    char labels[LABELS_MAX];
+    const json_t *average = json_object_get(json_object_get(topic, "batchcnt"), "avg");
+    if (json_integer_value(average) < 1 || strpbrk(name, "\"\\\n") != NULL)
+        return;
+    snprintf(labels, sizeof labels, "client=\"%s\",topic=\"%s\"", client, name);
+    set(METRIC_KAFKA_BATCH_RECORDS, labels, json_integer_value(average));
+}
+
 void kafka_stats_take(const char *client, const char *json, size_t len)
 {
     json_t *root = json_loadb(json, len, 0, NULL);
@@ -70,8 +81,11 @@ void kafka_stats_take(const char *client, const char *json, size_t len)
     set_all(client_figures, sizeof client_figures / sizeof client_figures[0], root, labels);
     const char *name;
     json_t *broker;
+    json_t *topic;
     int count = 0;
     json_object_foreach(json_object_get(root, "brokers"), name, broker) if (count++ < BROKERS_MAX)
         take_broker(client, broker);
+    json_object_foreach(json_object_get(root, "topics"), name, topic)
+        take_topic(client, name, topic);
     json_decref(root);
 }

@@ -253,7 +253,7 @@ static void passing_errors_are_nobody_s_business(void **state)
     wait_told(f, 2000);
     expect_told_in_order(f, 2000);
     assert_int_equal(f->durable, 2000);
-    read_topic(f, 2000, false);
+    read_topic(f, 2000, true); /* this cluster knows no sequence numbers */
 }
 
 static void a_duplicate_sequence_number_is_success(void **state)
@@ -494,6 +494,7 @@ static void statistics_become_metrics(void **state)
         "\"rtt\":{\"avg\":150,\"p99\":900}},"
         "\"b:9092/bootstrap\":{\"nodeid\":-1,\"nodename\":\"b:9092\",\"state\":\"UP\"},"
         "\"evil\":{\"nodeid\":2,\"nodename\":\"a\\\"b\",\"state\":\"UP\"}},"
+        "\"topics\":{\"t\":{\"batchcnt\":{\"avg\":41}},\"u\":{\"batchcnt\":{\"avg\":0}}},"
         "\"cgrp\":{\"assignment_size\":6}}";
     kafka_stats_take("producer-7", json, sizeof json - 1);
     kafka_stats_take("producer-8", "{\"msg_cnt\":", 11);
@@ -508,6 +509,9 @@ static void statistics_become_metrics(void **state)
     assert_non_null(
         strstr(page.ptr, "kafka_broker_up{client=\"producer-7\",broker=\"b:9092\"} 1\n"));
     assert_non_null(strstr(page.ptr, "kafka_assigned_partitions{client=\"producer-7\"} 6\n"));
+    assert_non_null(
+        strstr(page.ptr, "kafka_batch_records_average{client=\"producer-7\",topic=\"t\"} 41\n"));
+    assert_null(strstr(page.ptr, "topic=\"u\""));
     assert_null(strstr(page.ptr, "producer-8"));
     assert_null(strstr(page.ptr, "a\"b"));
     buf_deinit(&page);
