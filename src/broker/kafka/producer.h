@@ -25,7 +25,8 @@ struct held {
     const rd_kafka_message_t *message;
 };
 
-/* What happens with failures: told at once, or held and then … */
+/* What happens with reports: told at once, or held till the end of a pass, which
+ * gives back what failed or publishes it again. */
 enum pass { PASS_NONE, PASS_PUBLISH_AGAIN, PASS_RETURN };
 
 struct kafka_producer {
@@ -43,8 +44,9 @@ struct kafka_producer {
     size_t count, bytes;
     /* a pass over failures */
     enum pass pass;
-    uint64_t pass_sequence; /* concerns what was published up to here */
-    size_t pass_left;       /* of those, still to be reported */
+    uint64_t pass_sequence;   /* concerns what was published up to here */
+    uint64_t return_sequence; /* give back up to here; what is beyond is published again */
+    size_t pass_left;         /* of those, still to be reported */
     struct held *held;
     size_t held_count, held_cap;
     size_t untold; /* held ones that nothing has become of yet */

@@ -18,6 +18,8 @@ void kafka_pass_begin(struct kafka_producer *producer, enum pass pass)
 {
     if (pass > producer->pass)
         producer->pass = pass;
+    if (pass == PASS_RETURN)
+        producer->return_sequence = producer->sequence;
     producer->pass_sequence = producer->sequence;
     producer->pass_left = producer->count - producer->untold;
     producer->purge_at_ns = 0;
@@ -262,29 +264,29 @@ void kafka_pass_fail_unreported(struct kafka_producer *producer)
         }
 }
 
-/* What the pass doesn't concern was purged by accident. */
-static bool goes_again(const struct kafka_producer *producer, const struct held *held,
-                       enum pass pass)
+/* What was published after a recall and was purged by accident, or all that a
+ * broken session leaves. */
+static bool goes_again(const struct held *held, uint64_t return_sequence)
 {
-    if (outcome_of(held->message->err) != OUTCOME_NOT_NOW)
-        return false;
-    return pass == PASS_PUBLISH_AGAIN || held->entry->sequence > producer->pass_sequence;
+    return outcome_of(held->message->err) == OUTCOME_NOT_NOW &&
+           held->entry->sequence > return_sequence;
 }
 
 /* All that the pass concerns is reported. Callbacks may publish meanwhile: what
  * they add is none of the pass. */
 void kafka_pass_end(struct kafka_producer *producer)
 {
-    enum pass pass = producer->pass;
+    uint64_t return_sequence = producer->return_sequence;
     if (producer->held_count > 1)
         qsort(producer->held, producer->held_count, sizeof *producer->held, by_sequence);
     producer->pass = PASS_NONE;
+    producer->return_sequence = 0;
     for (size_t i = 0; i < producer->held_count; i++) {
         const struct held *held = &producer->held[i];
         producer->untold--;
         /* A callback may have recalled all meanwhile. */
         bool may_go = !producer->is_closing && producer->pass == PASS_NONE;
-        if (may_go && goes_again(producer, held, pass))
+        if (may_go && goes_again(held, return_sequence))
             publish_again(producer, held);
         else
             tell(producer, held);
