@@ -146,6 +146,11 @@ static void tell(struct kafka_producer *producer, const struct held *held)
                      message->offset);
 }
 
+static bool is_purged(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+}
+
 /* True: held, the event must stay. */
 static bool take_report(struct kafka_producer *producer, const rd_kafka_message_t *message)
 {
@@ -153,6 +158,8 @@ static bool take_report(struct kafka_producer *producer, const rd_kafka_message_
     if (outcome_of(message->err) == OUTCOME_NOT_NOW && !producer->is_broken &&
         kafka_session_is_fatal(producer))
         kafka_pass_break_off(producer);
+    if (producer->pass == PASS_NONE && is_purged(message->err) && !producer->is_closing)
+        kafka_pass_begin(producer, PASS_PUBLISH_AGAIN); /* a recall's purge came late */
     if (producer->pass != PASS_NONE && held.entry->sequence <= producer->pass_sequence)
         producer->pass_left--;
     if (producer->pass == PASS_NONE || !reserve_held(producer) || !reserve_event(producer)) {
