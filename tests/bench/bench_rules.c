@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/must.h"
@@ -54,6 +55,15 @@ static const char script_rule[] =
     "            return not soc or soc <= 100, 'more than full'\n"
     "          end\n";
 
+static const char small_rule[] =
+    "categories:\n"
+    "  - name: position\n"
+    "    match: {any: [{dialect: obu}, {present: [lat, lon]}]}\n"
+    "    rules:\n"
+    "      - id: script\n"
+    "        kind: lua\n"
+    "        script: function check(packet) return packet.speed <= 150, 'too fast' end\n";
+
 /* With a loop, so that instructions are counted. */
 static const char loop_rule[] = "categories:\n"
                                 "  - name: position\n"
@@ -91,6 +101,14 @@ static const char derive_rules[] =
     "categories:\n"
     "  - name: position\n"
     "    match: {any: [{dialect: obu}, {present: [lat, lon]}]}\n";
+
+/* Of this thread: what others do on the machine is not in the figures. */
+static int64_t cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
 
 struct fleet {
     struct packet_scratch *scratch[PACKETS];
@@ -233,7 +251,7 @@ static void run_lua(struct variant *variant)
 
 static void run(struct variant *variant, int round)
 {
-    int64_t begin = clock_monotonic_ns();
+    int64_t begin = cpu_ns();
 #ifdef HAS_LUA
     if (variant->lua != NULL && variant->is_short)
         run_lua_short(variant);
@@ -242,7 +260,7 @@ static void run(struct variant *variant, int round)
 #endif
     if (variant->ruleset != NULL)
         run_rules(variant);
-    variant->ns[round] = (double)(clock_monotonic_ns() - begin) / (LOOPS * PACKETS);
+    variant->ns[round] = (double)(cpu_ns() - begin) / (LOOPS * PACKETS);
 }
 
 static int by_value(const void *a, const void *b)
@@ -294,7 +312,10 @@ int main(void)
     };
     size_t count = 6;
     variants[count++] = (struct variant){
-        .name = "a script of a user (two values)", .ruleset = load(script_rule), .fleet = good};
+        .name = "a script of a user (one field)", .ruleset = load(small_rule), .fleet = good};
+    variants[count++] = (struct variant){.name = "a script of a user (a field and a signal)",
+                                         .ruleset = load(script_rule),
+                                         .fleet = good};
     variants[count++] = (struct variant){
         .name = "the same with a loop: counted", .ruleset = load(loop_rule), .fleet = good};
     variants[count++] = (struct variant){
@@ -324,8 +345,8 @@ int main(void)
     for (int round = 0; round < ROUNDS; round++)
         for (size_t i = 0; i < count; i++)
             run(&variants[i], round);
-    printf("%-52s %7s %7s   ns a packet, %d rounds of %d packets\n", "", "median", "least", ROUNDS,
-           LOOPS * PACKETS);
+    printf("%-52s %7s %7s   CPU ns a packet, %d rounds of %d packets\n", "", "median", "least",
+           ROUNDS, LOOPS * PACKETS);
     for (size_t i = 0; i < count; i++) {
         print(&variants[i]);
         ruleset_thread_free(variants[i].thread);

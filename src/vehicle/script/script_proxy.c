@@ -170,7 +170,7 @@ static struct script_value *kept_at(lua_State *lua, const struct script_machine 
             return &machine->kept[i];
     luaL_error(lua, "'%s' is not among the names that the rule remembers",
                name == NULL ? "?" : name);
-    return NULL;
+    return machine->kept; /* not reached: luaL_error does not return */
 }
 
 static int vehicle_index(lua_State *lua)
