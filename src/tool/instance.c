@@ -146,6 +146,8 @@ static void on_end_signal(void *context, int number)
 /* Who reads a category's topic must do so before packets can come there. */
 static int put_in_force(struct instance *instance, struct rulebook *next, struct error *err)
 {
+    if (instance->shape != NULL && shape_check_categories(instance->shape, next->ruleset, err) != 0)
+        return -1;
     for (size_t i = 0; i < instance->sink_count; i++)
         if (instance->stores[i] != NULL &&
             store_add_topics(instance->stores[i], next->names, next->topics.count, err) != 0)

@@ -187,7 +187,7 @@ enum verdict ruleset_apply(const struct ruleset *ruleset, struct packet *packet,
     if (context->thread != NULL)
         context->thread->block = NULL;
     else
-        must(!ruleset_needs_thread(ruleset));
+        must(!ruleset->needs_thread);
     out->category = ruleset->has_transforms ? transform(ruleset, packet, context)
                                             : find_category(ruleset, packet);
     out->matched = out->category;

@@ -480,6 +480,8 @@ static int complete(struct loader *loader, struct error *err)
         ruleset->has_machines |= loader->all.items[i]->kind->machine_new != NULL;
     }
     ruleset->rule_count = loader->all.count;
+    ruleset->needs_thread =
+        ruleset->layout.bytes > 0 || ruleset->has_machines || ruleset->has_transforms;
     ruleset->hash = hash_of(loader);
     return 0;
 }

@@ -32,6 +32,7 @@ struct ruleset {
     bool has_transforms;   /* of all packets or of a category's */
     size_t transform_text; /* bytes of new text of one packet at most */
     bool has_machines;
+    bool needs_thread;
     /* Names and texts of rules borrow from them. */
     struct yaml_document **documents;
     size_t document_count;

@@ -9,7 +9,7 @@
 
 bool ruleset_needs_thread(const struct ruleset *ruleset)
 {
-    return ruleset->layout.bytes > 0 || ruleset->has_machines || ruleset->has_transforms;
+    return ruleset->needs_thread;
 }
 
 size_t ruleset_state_bytes(const struct ruleset *ruleset)

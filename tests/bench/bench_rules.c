@@ -3,10 +3,12 @@
  * checks as a Lua function called per packet. Packets are decoded beforehand;
  * category and rules are in the figure, decoding is not. Rounds of all variants
  * are interleaved; the median is printed. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/must.h"
@@ -288,6 +290,109 @@ static void print(struct variant *variant)
            100 * (double)variant->verdicts[1] / all, 100 * (double)variant->verdicts[2] / all);
 }
 
+/* ---- reading a large ruleset ---- */
+
+enum { MANY_RULES = 1000, MANY_FENCES = 500, CORNERS = 60, READS = 11 };
+
+static char folder[] = "/tmp/bench-rules-XXXXXX";
+
+static FILE *create(const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    must(file != NULL);
+    return file;
+}
+
+static void write_fence(FILE *file, int number)
+{
+    double lat = 40 + number % 25 * 0.5, lon = number / 25 * 0.5;
+    fprintf(file,
+            "%s{\"type\":\"Feature\",\"properties\":{\"name\":\"f%d\"},\"geometry\":{\"type\":"
+            "\"Polygon\",\"coordinates\":[[",
+            number == 0 ? "" : ",\n", number);
+    for (int i = 0; i <= CORNERS; i++) {
+        double angle = 2 * 3.14159265358979 * (i % CORNERS) / CORNERS;
+        double radius = 0.15 + 0.05 * (i % 2);
+        fprintf(file, "%s[%.6f,%.6f]", i == 0 ? "" : ",", lon + radius * cos(angle),
+                lat + radius * sin(angle));
+    }
+    fputs("]]}}", file);
+}
+
+/* The first rule is a file of fences; every fifth of the others remembers. */
+static void write_many(void)
+{
+    must(mkdtemp(folder) != NULL);
+    FILE *fences = create("fences.geojson");
+    fputs("{\"type\":\"FeatureCollection\",\"features\":[\n", fences);
+    for (int i = 0; i < MANY_FENCES; i++)
+        write_fence(fences, i);
+    fputs("]}\n", fences);
+    must(fclose(fences) == 0);
+    FILE *rules = create("rules.yaml");
+    fputs("version: 1\ncategories:\n  - name: position\n    match: {present: [lat, lon]}\n    "
+          "rules:\n",
+          rules);
+    for (int i = 0; i < MANY_RULES; i++) {
+        if (i == 0)
+            fputs("      - {id: r0, kind: outside, file: fences.geojson, on_fail: drop}\n", rules);
+        else if (i % 5 == 0)
+            fprintf(rules,
+                    "      - {id: r%d, kind: max_gap, limit: %dm, forget: 2d, on_fail: drop}\n", i,
+                    i);
+        else
+            fprintf(rules,
+                    "      - {id: r%d, kind: range, field: s%d, min: 0, max: %d, when: {dialect: "
+                    "obu}}\n",
+                    i, i, i);
+    }
+    must(fclose(rules) == 0);
+}
+
+static void remove_many(void)
+{
+    static const char *const names[] = {"fences.geojson", "rules.yaml"};
+    char path[64];
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    rmdir(folder);
+}
+
+static int64_t cpu_ns(void)
+{
+    struct timespec now;
+    must(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0);
+    return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+/* Goal: within 100 ms, of processor time: the flow goes on meanwhile, as the main
+ * thread does it. */
+static void time_reads(void)
+{
+    write_many();
+    double ms[READS];
+    for (int i = 0; i < READS; i++) {
+        struct ruleset *ruleset;
+        struct error err;
+        int64_t begin = cpu_ns();
+        if (ruleset_load(&ruleset, folder, &err) != 0) {
+            fprintf(stderr, "%s\n", err.text);
+            exit(1);
+        }
+        ms[i] = (double)(cpu_ns() - begin) / NS_PER_MS;
+        ruleset_unref(ruleset);
+    }
+    remove_many();
+    qsort(ms, READS, sizeof ms[0], by_value);
+    printf("\nreading %d rules and %d fences of %d corners: median %.1f ms, least %.1f ms of %d "
+           "(goal 100)\n",
+           MANY_RULES, MANY_FENCES, CORNERS, ms[READS / 2], ms[0], READS);
+}
+
 int main(void)
 {
     struct fleet *good = make_fleet(1779278400, 0), *bad = make_fleet(1779278400, 10),
@@ -359,5 +464,6 @@ int main(void)
     free_fleet(good);
     free_fleet(bad);
     free_fleet(old);
+    time_reads();
     return 0;
 }

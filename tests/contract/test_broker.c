@@ -327,6 +327,42 @@ static void latest_offset_and_time_starts(void **state)
     consumer_close(offset);
 }
 
+/* What is asked for comes whole; more may. */
+static void a_broadcast_may_want_some_partitions_only(void **state)
+{
+    struct fixture *f = *state;
+    int t = topic(f, "t");
+    publish_many(f, t, 60);
+    const struct consumer_partition only = {t, 1};
+    const struct consumer_options options = {.topics = &t,
+                                             .topic_count = 1,
+                                             .start = CONSUMER_FROM_TIME,
+                                             .start_value = 0,
+                                             .only = &only,
+                                             .only_count = 1};
+    struct consumer *consumer;
+    struct broker_offsets offsets;
+    int64_t next = 0;
+    assert_int_equal(consumer_open(&consumer, f->broker, &options, NULL), 0);
+    assert_int_equal(broker_offsets(f->broker, t, 1, &offsets, NULL), 0);
+    assert_true(offsets.end > 0);
+    while (next < offsets.end) {
+        struct consumed_batch batch = fetch(consumer, 7);
+        for (size_t i = 0; i < batch.count; i++) {
+            if (batch.records[i].partition != 1)
+                continue;
+            assert_int_equal(batch.records[i].offset, next);
+            next = batch.records[i].offset + 1;
+        }
+    }
+    consumer_close(consumer);
+    struct consumer_options grouped = options;
+    grouped.group = "g";
+    struct error err;
+    assert_int_equal(consumer_open(&consumer, f->broker, &grouped, &err), -1);
+    assert_int_equal(err.kind, ERROR_USAGE);
+}
+
 static void seek_goes_back_and_forth(void **state)
 {
     struct fixture *f = *state;
@@ -733,6 +769,7 @@ int main(int argc, char **argv)
         CASE(other_topics_are_not_seen),
         CASE(one_consumer_reads_several_topics),
         CASE(latest_offset_and_time_starts),
+        CASE(a_broadcast_may_want_some_partitions_only),
         CASE(seek_goes_back_and_forth),
         CASE(lag_is_what_is_left),
         CASE(fetch_waits_for_a_record),

@@ -218,6 +218,28 @@ def test_a_new_file_is_picked_up_by_post_and_by_sighup(motorcade, tmp_path):
              "the new rule to fail a packet")
 
 
+def test_what_can_not_be_read_any_more_is_refused(motorcade, tmp_path):
+    """A file that vanishes between the listing and the reading looks like this."""
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    write(folder / "10-base.yaml", STRICT)
+    server = motorcade({"handler.rules": str(folder), "admin.listen": f"127.0.0.1:{free_port()}"})
+    before = reload_of(server).json()["ruleset"]
+    (folder / "20-gone.yaml").symlink_to(folder / "nowhere.yaml")
+    refused = reload_of(server)
+    assert refused.status == 422 and "20-gone.yaml" in refused.json()["detail"]
+    (folder / "20-gone.yaml").unlink()
+    write(folder / "20-fence.yaml", "rules: [{id: f, kind: inside, file: gone.geojson}]\n")
+    refused = reload_of(server)
+    assert refused.status == 422 and "20-fence.yaml:1:" in refused.json()["detail"]
+    assert "gone.geojson" in refused.json()["detail"]
+    (folder / "20-fence.yaml").unlink()
+    assert reload_of(server).json()["ruleset"] == before
+    assert server.post({**POSITION, "speed": 31}).status == 200
+    wait_for(lambda: 'handler_rule_failures_total{rule="slow"} 1' in metrics(server),
+             "the rules before to be in force")
+
+
 def metrics(server):
     return request(server.settings["admin.listen"], "GET", "/metrics").body.decode()
 
