@@ -66,7 +66,8 @@ static int make_cursors(struct kafka_consumer *consumer, const struct consumer_o
         for (int p = 0; p < PARTITIONS_MAX; p++) {
             struct cursor *cursor = &topic->cursors[p];
             cursor->next = cursor->committed = cursor->sent = cursor->acked = -1;
-            cursor->start = cursor->end = -1;
+            cursor->start = -1;
+            cursor->end = -1;
             cursor->is_left_out = is_left_out(options, topic->topic, p);
         }
     }
