@@ -8,7 +8,12 @@
 
 #include "base/buf.h"
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+enum metric_type {
+    METRIC_COUNTER,
+    METRIC_GAUGE,
+    METRIC_GAUGE_NS, /* a gauge set in nanoseconds, shown in seconds */
+    METRIC_HISTOGRAM,
+};
 
 enum metric {
 #define METRIC(id, type, name, help, label, values) id,

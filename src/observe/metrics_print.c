@@ -18,8 +18,10 @@
 
 static const char *type_name(enum metric_type type)
 {
-    static const char *const names[] = {
-        [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
+    static const char *const names[] = {[METRIC_COUNTER] = "counter",
+                                        [METRIC_GAUGE] = "gauge",
+                                        [METRIC_GAUGE_NS] = "gauge",
+                                        [METRIC_HISTOGRAM] = "histogram"};
     return names[type];
 }
 
@@ -105,11 +107,21 @@ static void print_histogram(struct buf *out, enum metric id, unsigned label, con
     buf_printf(out, " %lld\n", (long long)count);
 }
 
+static void append_value(struct buf *out, enum metric id, int64_t value)
+{
+    if (metric_infos[id].type == METRIC_GAUGE_NS)
+        append_number(out, (double)value / (double)NS_PER_S);
+    else
+        buf_append_i64(out, value);
+    buf_append_char(out, '\n');
+}
+
 static void print_value(struct buf *out, enum metric id, unsigned label, int64_t value)
 {
     buf_printf(out, PREFIX "%s", metric_infos[id].name);
     print_labels(out, id, label, NULL);
-    buf_printf(out, " %lld\n", (long long)value);
+    buf_append_char(out, ' ');
+    append_value(out, id, value);
 }
 
 static void print_head(struct buf *out, enum metric id, enum metrics_format format)
@@ -133,8 +145,8 @@ static void print_series(struct buf *out, enum metric id, enum metrics_format fo
         has_head = true;
         const char *open = s->labels[0] != '\0' ? "{" : "";
         const char *close = s->labels[0] != '\0' ? "}" : "";
-        buf_printf(out, PREFIX "%s%s%s%s %lld\n", metric_infos[id].name, open, s->labels, close,
-                   (long long)s->value);
+        buf_printf(out, PREFIX "%s%s%s%s ", metric_infos[id].name, open, s->labels, close);
+        append_value(out, id, s->value);
     }
 }
 

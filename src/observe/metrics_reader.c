@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "observe/metrics_cells.h"
 #include "observe/process.h"
 
@@ -111,6 +112,14 @@ static void read_histogram(struct metrics_reader *reader, enum metric id, size_t
     give(reader, &reader->cells, cell, reading);
 }
 
+/* What readers see: seconds, and one kind of gauge. */
+static void set_value(struct metric_reading *reading, enum metric id, int64_t value)
+{
+    bool is_ns = metric_infos[id].type == METRIC_GAUGE_NS;
+    reading->type = is_ns ? METRIC_GAUGE : metric_infos[id].type;
+    reading->value = is_ns ? (double)value / (double)NS_PER_S : (double)value;
+}
+
 static void read_fixed(struct metrics_reader *reader, enum metric id, const int64_t *now)
 {
     char labels[256];
@@ -128,7 +137,7 @@ static void read_fixed(struct metrics_reader *reader, enum metric id, const int6
             read_histogram(reader, id, cell, now, &reading);
             continue;
         }
-        reading.value = (double)now[cell];
+        set_value(&reading, id, now[cell]);
         give(reader, &reader->cells, cell, &reading);
     }
 }
@@ -139,9 +148,8 @@ static void read_series(struct metrics_reader *reader)
 {
     for (const struct metric_series *s = metric_series_first(); s != NULL; s = s->next) {
         struct metric_reading reading = {.name = metric_infos[s->id].name,
-                                         .type = metric_infos[s->id].type,
-                                         .labels = bytes_from_text(s->labels),
-                                         .value = (double)s->value};
+                                         .labels = bytes_from_text(s->labels)};
+        set_value(&reading, s->id, s->value);
         give(reader, &reader->series, s->ordinal, &reading);
     }
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "broker/kafka/stats.h"
 
 #include <jansson.h>
@@ -12,13 +13,18 @@ enum { BROKERS_MAX = 64, LABELS_MAX = 384 };
 struct figure {
     enum metric metric;
     const char *path[2]; /* path[1] NULL: one level */
+    int64_t scale;       /* of what librdkafka counts in; 0 = 1 */
 };
 
 static const struct figure broker_figures[] = {
-    {METRIC_KAFKA_RTT_AVERAGE, {"rtt", "avg"}},  {METRIC_KAFKA_RTT_P99, {"rtt", "p99"}},
-    {METRIC_KAFKA_OUTBUF, {"outbuf_cnt"}},       {METRIC_KAFKA_WAITING, {"waitresp_cnt"}},
-    {METRIC_KAFKA_RETRIES, {"txretries"}},       {METRIC_KAFKA_TIMEOUTS, {"req_timeouts"}},
-    {METRIC_KAFKA_SENT_BYTES, {"txbytes"}},      {METRIC_KAFKA_RECEIVED_BYTES, {"rxbytes"}},
+    {METRIC_KAFKA_RTT_AVERAGE, {"rtt", "avg"}, NS_PER_US},
+    {METRIC_KAFKA_RTT_P99, {"rtt", "p99"}, NS_PER_US},
+    {METRIC_KAFKA_OUTBUF, {"outbuf_cnt"}},
+    {METRIC_KAFKA_WAITING, {"waitresp_cnt"}},
+    {METRIC_KAFKA_RETRIES, {"txretries"}},
+    {METRIC_KAFKA_TIMEOUTS, {"req_timeouts"}},
+    {METRIC_KAFKA_SENT_BYTES, {"txbytes"}},
+    {METRIC_KAFKA_RECEIVED_BYTES, {"rxbytes"}},
     {METRIC_KAFKA_DISCONNECTS, {"disconnects"}},
 };
 
@@ -44,7 +50,8 @@ static void set_all(const struct figure *figures, size_t count, const json_t *fr
         if (figures[i].path[1] != NULL)
             value = json_object_get(value, figures[i].path[1]);
         if (json_is_integer(value))
-            set(figures[i].metric, labels, json_integer_value(value));
+            set(figures[i].metric, labels,
+                json_integer_value(value) * (figures[i].scale == 0 ? 1 : figures[i].scale));
     }
 }
 

@@ -526,7 +526,7 @@ static void statistics_become_metrics(void **state)
     buf_append_char(&page, '\0');
     assert_non_null(strstr(page.ptr, "kafka_queue_records{client=\"producer-7\"} 12\n"));
     assert_non_null(strstr(
-        page.ptr, "kafka_rtt_p99_microseconds{client=\"producer-7\",broker=\"b:9092\"} 900\n"));
+        page.ptr, "kafka_rtt_p99_seconds{client=\"producer-7\",broker=\"b:9092\"} 0.0009\n"));
     assert_non_null(
         strstr(page.ptr, "kafka_broker_up{client=\"producer-7\",broker=\"b:9092\"} 1\n"));
     assert_non_null(strstr(page.ptr, "kafka_assigned_partitions{client=\"producer-7\"} 6\n"));
