@@ -362,13 +362,6 @@ static void remove_many(void)
     rmdir(folder);
 }
 
-static int64_t cpu_ns(void)
-{
-    struct timespec now;
-    must(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0);
-    return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
 /* Goal: within 100 ms, of processor time: the flow goes on meanwhile, as the main
  * thread does it. */
 static void time_reads(void)
