@@ -93,13 +93,18 @@ static int tell_differences(struct kafka *kafka, const char *name,
     return 0;
 }
 
-/* What one broker says is there the next one asked may not have heard of yet. */
+/* It is there, but the broker that is asked next may not have heard of it yet. */
 static int describe(struct kafka *kafka, const char *name, struct kafka_topic_state *state,
                     struct error *err)
 {
     int64_t deadline_ns = deadline_of(kafka);
-    struct error cause;
-    while (kafka_admin_describe(&kafka->ask, name, state, &cause) != 0) {
+    for (;;) {
+        struct error cause;
+        if (kafka_admin_describe(&kafka->ask, name, state, &cause) == 0) {
+            if (state->exists)
+                return 0;
+            error_set(&cause, ERROR_NOT_FOUND, "it is not known to every broker");
+        }
         if (cause.kind != ERROR_NOT_FOUND || clock_monotonic_ns() > deadline_ns) {
             if (err != NULL)
                 *err = cause;
@@ -107,7 +112,6 @@ static int describe(struct kafka *kafka, const char *name, struct kafka_topic_st
         }
         clock_sleep_ns(look_again_ns);
     }
-    return 0;
 }
 
 /* The right to read a topic's settings is not needed for the work. */
