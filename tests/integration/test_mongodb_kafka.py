@@ -35,7 +35,8 @@ def replay(gateway, trace):
 def test_reports_twice_with_the_server_and_a_store_killed(
         kafka, mongodb, database, reports, tmp_path):  # noqa: F811
     part, trace = reports
-    system = System(kafka, tmp_path, settings(mongodb, database))
+    system = System(kafka, tmp_path, settings(mongodb, database, **{
+        "sink.mongodb.socket_timeout": "10m"}))
     patience_s = (60 if SOAK else 3) * PATIENCE_S
 
     def unsettled():
