@@ -16,7 +16,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "vehicle/geofence/geojson.h"
+#include "vehicle/geofence/features.h"
 
 enum { FENCES_MAX = 100000 };
 
@@ -31,6 +31,9 @@ struct fences_options {
 
 /* `name` stands before errors (ERROR_CONFIG). Nothing of the text is kept. */
 int fences_load(struct fences **out, const char *name, struct bytes text,
+                const struct fences_options *options, struct error *err);
+/* The same of a file that was read before, for those that make several sets of it. */
+int fences_make(struct fences **out, const char *name, const struct features *features,
                 const struct fences_options *options, struct error *err);
 int fences_of_circle(struct fences **out, double lat, double lon, double radius_m,
                      struct error *err);

@@ -429,7 +429,8 @@ static int look_at(void *user, const struct geojson_feature *feature, struct err
     return 0;
 }
 
-static int check_names(const struct loader *loader, struct bytes text, struct error *err)
+static int check_names(const struct loader *loader, const struct features *features,
+                       struct error *err)
 {
     const struct fences_options *options = loader->options;
     for (size_t i = 0; i < options->name_count; i++) {
@@ -438,7 +439,7 @@ static int check_names(const struct loader *loader, struct bytes text, struct er
         char wanted[GEOJSON_NAME_MAX + 1];
         snprintf(wanted, sizeof wanted, "%.*s", (int)options->names[i].len, options->names[i].ptr);
         struct search search = {.wanted = wanted, .distance = 4};
-        (void)geojson_read(text, look_at, &search, NULL);
+        (void)features_each(features, look_at, &search, NULL);
         if (search.best[0] == '\0')
             return error_set(err, ERROR_CONFIG, "no feature is named \"%s\"", wanted);
         return error_set(err, ERROR_CONFIG, "no feature is named \"%s\"; did you mean \"%s\"?",
@@ -482,18 +483,29 @@ static int loader_finish(struct loader *loader, int result, struct fences **out,
     return result;
 }
 
-int fences_load(struct fences **out, const char *name, struct bytes text,
+int fences_make(struct fences **out, const char *name, const struct features *features,
                 const struct fences_options *options, struct error *err)
 {
     struct loader loader;
     int result = loader_init(&loader, options, err);
     if (result == 0)
-        result = geojson_read(text, take_feature, &loader, err);
+        result = features_each(features, take_feature, &loader, err);
     if (result == 0)
-        result = check_names(&loader, text, err);
+        result = check_names(&loader, features, err);
     if (loader_finish(&loader, result, out, err) == 0)
         return 0;
     return error_prefix(err, "%s", name);
+}
+
+int fences_load(struct fences **out, const char *name, struct bytes text,
+                const struct fences_options *options, struct error *err)
+{
+    struct features *features;
+    if (features_read(&features, text, err) != 0)
+        return error_prefix(err, "%s", name);
+    int result = fences_make(out, name, features, options, err);
+    features_free(features);
+    return result;
 }
 
 int fences_of_circle(struct fences **out, double lat, double lon, double radius_m,

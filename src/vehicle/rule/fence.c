@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "vehicle/geofence/globe.h"
+#include "vehicle/rule/files.h"
 
 enum { ALL_MAX = 64 }; /* fences, with `match: all` */
 
@@ -60,9 +61,10 @@ const struct rule_setting rule_fence_settings[] = {
 
 /* ---- compiling ---- */
 
-static int load_circle(const struct yaml_node *node, const struct rule_fence *fence,
+static int load_circle(const struct rule_build *build, const struct rule_fence *fence,
                        struct fences **out, struct error *err)
 {
+    const struct yaml_node *node = build->node;
     if (isnan(fence->lat) || isnan(fence->lon) || fence->radius_m == 0)
         return yaml_error(node, err,
                           "a fence is a file, or a circle: lat, lon and a radius above 0");
@@ -74,9 +76,32 @@ static int load_circle(const struct yaml_node *node, const struct rule_fence *fe
     return yaml_error(node, err, "the circle %s", cause.text);
 }
 
-static int load_file(const struct yaml_node *node, const struct rule_fence *fence,
+static void free_features(void *features)
+{
+    features_free(features);
+}
+
+/* Read once: hundreds of rules may name fences of one file. */
+static int make_fences(const struct rule_build *build, const struct rule_fence *fence,
+                       const struct fences_options *options, struct fences **out, struct error *err)
+{
+    struct rule_file_made *kept = rule_files_made(build->files, fence->file.text);
+    const char *path = fence->file.path.ptr;
+    if (kept->made != NULL && kept->free_made != free_features) /* another kind's file, too */
+        return fences_load(out, path, fence->file.text, options, err);
+    if (kept->made == NULL) {
+        struct features *features;
+        if (features_read(&features, fence->file.text, err) != 0)
+            return error_prefix(err, "%s", path);
+        *kept = (struct rule_file_made){features, free_features};
+    }
+    return fences_make(out, path, kept->made, options, err);
+}
+
+static int load_file(const struct rule_build *build, const struct rule_fence *fence,
                      struct fences **out, struct error *err)
 {
+    const struct yaml_node *node = build->node;
     if (!isnan(fence->lat) || !isnan(fence->lon))
         return yaml_error(node, err,
                           "\"lat\" and \"lon\" are a circle, \"file\" has fences of its "
@@ -86,7 +111,7 @@ static int load_file(const struct yaml_node *node, const struct rule_fence *fenc
                                      .radius_m = fence->radius_m,
                                      .width_m = fence->width_m};
     struct error cause;
-    if (fences_load(out, fence->file.path.ptr, fence->file.text, &options, &cause) == 0)
+    if (make_fences(build, fence, &options, out, &cause) == 0)
         return 0;
     if (cause.kind == ERROR_MEMORY)
         return error_set(err, cause.kind, "%s", cause.text);
@@ -105,7 +130,7 @@ int rule_fence_compile(struct rule_build *build, void *check, struct rule_test *
     struct rule_fence *fence = check;
     struct fences *fences;
     bool is_file = fence->file.path.len > 0;
-    if ((is_file ? load_file : load_circle)(build->node, fence, &fences, err) != 0)
+    if ((is_file ? load_file : load_circle)(build, fence, &fences, err) != 0)
         return -1;
     fence->fences = fences;
     fence->file.text = (struct bytes){0};

@@ -17,6 +17,7 @@ struct read_file {
     char *text;
     size_t len;
     uint64_t hash;
+    struct rule_file_made made;
 };
 
 void rule_files_init(struct rule_files *files)
@@ -28,6 +29,8 @@ void rule_files_deinit(struct rule_files *files)
 {
     while (files->read != NULL) {
         struct read_file *next = files->read->next;
+        if (files->read->made.made != NULL)
+            files->read->made.free_made(files->read->made.made);
         free(files->read->path);
         free(files->read->text);
         free(files->read);
@@ -117,6 +120,14 @@ static const struct read_file *find(const struct rule_files *files, const char *
     while (file != NULL && strcmp(file->path, path) != 0)
         file = file->next;
     return file;
+}
+
+struct rule_file_made *rule_files_made(struct rule_files *files, struct bytes text)
+{
+    struct read_file *file = files->read;
+    while (file->text != text.ptr)
+        file = file->next;
+    return &file->made;
 }
 
 static void keep(struct rule_files *files, struct read_file *file)

@@ -23,6 +23,15 @@ void rule_files_deinit(struct rule_files *files);
 /* Names are relative to this file's folder from now on. -1: its path is too long. */
 int rule_files_enter(struct rule_files *files, const char *path, struct error *err);
 
+/* What a kind of rule made of a file's text, kept beside it until deinit: read
+ * once, however many rules use it. */
+struct rule_file_made {
+    void *made; /* NULL at first */
+    void (*free_made)(void *made);
+};
+/* Of the file whose text rule_files_read gave. */
+struct rule_file_made *rule_files_made(struct rule_files *files, struct bytes text);
+
 /* The whole of a regular file, NUL-terminated, until deinit. ERROR_CONFIG when it
  * is not there, no file, larger than bytes_max, or shrank while it was read.
  * *hash: of its content. */
