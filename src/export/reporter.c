@@ -143,9 +143,8 @@ static void *reporter_thread(void *context)
 static void expand(struct buf *out, const char *pattern, const char *role)
 {
     char host[HOST_MAX] = "";
-    if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0')
-        strcpy(host, "unknown");
-    name_expand(out, pattern, host, role);
+    bool is_known = gethostname(host, sizeof host - 1) == 0 && host[0] != '\0';
+    name_expand(out, pattern, is_known ? host : "unknown", role);
 }
 
 static void make_tags(struct reporter *reporter, const struct graphite_config *config,

@@ -189,7 +189,7 @@ static int make(struct tracer *tracer, const char *role, const char *messaging_s
     if (written < 0 || (size_t)written >= sizeof tracer->url)
         return error_set(err, ERROR_CONFIG, "tracing.endpoint is too long");
     if (gethostname(tracer->host, sizeof tracer->host - 1) != 0)
-        strcpy(tracer->host, "unknown");
+        snprintf(tracer->host, sizeof tracer->host, "unknown");
     snprintf(tracer->instance_id, sizeof tracer->instance_id, "%s-%d", tracer->host, getpid());
     tracer->resource = (struct otlp_resource){.version = version_text(),
                                               .host = tracer->host,

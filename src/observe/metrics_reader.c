@@ -110,6 +110,7 @@ static void read_histogram(struct metrics_reader *reader, enum metric id, size_t
     reading->is_duration = interval.divisor > 1;
     reading->value = (double)observations(id, now + cell);
     give(reader, &reader->cells, cell, reading);
+    reading->interval = NULL;
 }
 
 /* What readers see: seconds, and one kind of gauge. */

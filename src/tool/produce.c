@@ -144,6 +144,7 @@ static int act(struct given *given, struct options *options, struct error *err)
     given->run.broker = &broker;
     given->run.topics = config_get(config, &topics_module);
     int result = produce_run(&given->run, err);
+    given->run.broker = NULL;
     config_unref(config);
     return result;
 }

@@ -63,7 +63,7 @@ static void put_packet(struct bytes value, char out[TRIAL_EXAMPLE_BYTES])
         len--;
     for (size_t i = 0; i < len; i++)
         out[i] = (unsigned char)value.ptr[i] < 0x20 || value.ptr[i] == 0x7F ? ' ' : value.ptr[i];
-    strcpy(out + len, len < value.len ? "..." : "");
+    snprintf(out + len, TRIAL_EXAMPLE_BYTES - len, "%s", len < value.len ? "..." : "");
 }
 
 static void put_example(struct trial *trial, const struct rule *rule, const struct consumed *in)

@@ -92,7 +92,8 @@ static void append_hashes(bson_t *filter, uint64_t first, bool is_only)
     BSON_APPEND_DOCUMENT_BEGIN(filter, "_id", &range);
     BSON_APPEND_UTF8(&range, "$gte", text);
     if (is_only) {
-        strcat(text, "g"); /* behind every digit */
+        text[HASH_CHARS] = 'g'; /* behind every digit */
+        text[HASH_CHARS + 1] = '\0';
         BSON_APPEND_UTF8(&range, "$lt", text);
     }
     bson_append_document_end(filter, &range);

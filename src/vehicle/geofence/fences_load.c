@@ -229,7 +229,8 @@ static int take_drawing(struct loader *loader, double scale, uint32_t fence, str
 static int take_chunk(struct loader *loader, const struct point *points, size_t count,
                       double width_m, uint32_t fence, struct error *err)
 {
-    double low = points[0].y, high = points[0].y;
+    double low = points[0].y;
+    double high = low;
     for (size_t i = 1; i < count; i++) {
         low = fmin(low, points[i].y);
         high = fmax(high, points[i].y);

@@ -37,7 +37,8 @@ static void unroll(struct point *points, size_t count, bool keeps_steps, double 
 
 static double span(const struct point *points, size_t count)
 {
-    double low = points[0].x, high = points[0].x;
+    double low = points[0].x;
+    double high = low;
     for (size_t i = 1; i < count; i++) {
         low = fmin(low, points[i].x);
         high = fmax(high, points[i].x);

@@ -73,7 +73,7 @@ static bool run(const void *check, const struct packet *packet, const struct rul
     struct memory *memory = rule_state(context, packet, rule->slot);
     struct said now = {.content = hash_fields(rule, packet), .received_ns = context->received_ns};
     memcpy(now.identity, packet->identity.bytes + 8, sizeof now.identity);
-    size_t last = (size_t)rule->last;
+    size_t last = rule->last > 0 ? (size_t)rule->last : 1;
     bool is_new = true;
     for (size_t i = 0; i < last; i++)
         is_new = is_new && !is_repeated(rule, &memory->said[i], &now);
