@@ -44,20 +44,14 @@ static const char help[] =
     "  motorcade produce --template event.json --topic events --key device.id --rate max \\\n"
     "      --count 1000000";
 
-static int read_file(const char *path, struct buf *out, struct error *err)
+static int read_stream(FILE *file, const char *path, struct buf *out, struct error *err)
 {
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    if (file == NULL)
-        return error_set_errno(err, ERROR_IO, errno, "--template %s", path);
     char piece[4096];
     size_t len;
     buf_init(out, TEMPLATE_BYTES_MAX + 1);
     while ((len = fread(piece, 1, sizeof piece, file)) > 0 && buf_append(out, piece, len) == 0)
         ;
-    bool has_failed = ferror(file) != 0;
-    if (file != stdin)
-        fclose(file);
-    if (has_failed)
+    if (ferror(file) != 0)
         return error_set(err, ERROR_IO, "--template %s: can't be read", path);
     if (out->has_failed)
         return error_set(err, ERROR_CONFIG, "--template %s: larger than %d bytes", path,
@@ -65,6 +59,18 @@ static int read_file(const char *path, struct buf *out, struct error *err)
     while (out->len > 0 && (out->ptr[out->len - 1] == '\n' || out->ptr[out->len - 1] == '\r'))
         out->len--; /* an editor's last line end is no part of a message */
     return 0;
+}
+
+static int read_file(const char *path, struct buf *out, struct error *err)
+{
+    if (strcmp(path, "-") == 0)
+        return read_stream(stdin, path, out, err);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return error_set_errno(err, ERROR_IO, errno, "--template %s", path);
+    int result = read_stream(file, path, out, err);
+    fclose(file);
+    return result;
 }
 
 static int read_template(struct given *given, struct error *err)
