@@ -11,7 +11,8 @@ int output_take(struct buf *text)
     if (text->has_failed) {
         fprintf(stderr, "motorcade: out of memory\n");
         code = 1;
-    } else if (fwrite(text->ptr, 1, text->len, stdout) != text->len || fflush(stdout) != 0) {
+    } else if ((text->len > 0 && fwrite(text->ptr, 1, text->len, stdout) != text->len) ||
+               fflush(stdout) != 0) {
         fprintf(stderr, "motorcade: standard output: %s\n", strerror(errno));
         code = 1;
     }

@@ -113,12 +113,13 @@ static void test_datagrams_hold_whole_lines(void **state)
     server_open(&server, SOCK_DGRAM, 0);
     struct push push;
     push_init(&push, server.address, true, NS_PER_S);
-    char lines[4000];
-    for (size_t i = 0; i < sizeof lines; i += 40)
+    enum { LINES_BYTES = 4000 };
+    char lines[LINES_BYTES + 1];
+    for (size_t i = 0; i < LINES_BYTES; i += 40)
         snprintf(lines + i, 41, "%-39zu\n", i);
-    assert_int_equal(push_send(&push, bytes_of(lines, sizeof lines), NULL), 0);
+    assert_int_equal(push_send(&push, bytes_of(lines, LINES_BYTES), NULL), 0);
     size_t total = 0;
-    while (total < sizeof lines) {
+    while (total < LINES_BYTES) {
         char packet[4096];
         ssize_t n = recv(server.fd, packet, sizeof packet, 0);
         assert_in_range(n, 40, STATSD_PACKET_MAX);
