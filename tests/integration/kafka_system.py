@@ -114,7 +114,13 @@ class System:
             consumer.close()
         return [one for one in names if one not in INGEST and not one.endswith(".dead-letters")]
 
+    def is_unspooled(self):
+        """No gateway that runs has anything left in its spool."""
+        return all(one.metric("motorcade_spool_state") == 0 for one in self.roles
+                   if one.role == "gateway" and one.process.poll() is None)
+
     def wait_drained(self):
+        wait_for(self.is_unspooled, "the spools to be sent on", 2 * PATIENCE_S)
         wait_for(lambda: self.is_drained("gps", INGEST), "the handler to catch up", 2 * PATIENCE_S)
         wait_for(lambda: self.is_drained("store", self.category_topics()), "the store to catch up",
                  2 * PATIENCE_S)
