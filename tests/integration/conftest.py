@@ -36,13 +36,19 @@ def wait_for(condition, what, timeout_s=PATIENCE_S):
         time.sleep(0.01)
 
 
+given_ports = set()
+
+
 def free_port():
-    """A port nobody holds, below the range from which outgoing connections take theirs."""
+    """A port nobody holds or was given, below the range from which outgoing connections take theirs."""
     while True:
         port = random.randrange(20000, 29999)
+        if port in given_ports:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
+                given_ports.add(port)
                 return port
             except OSError:
                 continue
