@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bucket is kept as one time ("virtual scheduling", ITU-T I.371 annex A): a
- * line moves `due` on by its share of a second; it may go while `due` is not
- * further ahead of now than the burst lasts. So a site's state is one atomic
- * word, and two threads that speak at once need no lock. */
 #include "observe/log_site.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "base/bucket.h"
 #include "base/clock.h"
 
 struct site {
@@ -45,16 +42,10 @@ bool log_site_take(const char *module, const char *message, int64_t now_ns, int6
     if (site == NULL)
         return true;
     int64_t share_ns = NS_PER_S / per_s;
-    int64_t due_ns = atomic_load(&site->due_ns);
-    int64_t next_ns;
-    do {
-        int64_t from_ns = due_ns > now_ns ? due_ns : now_ns;
-        if (from_ns - now_ns > (burst - 1) * share_ns) {
-            atomic_fetch_add(&site->held, 1);
-            return false;
-        }
-        next_ns = from_ns + share_ns;
-    } while (!atomic_compare_exchange_weak(&site->due_ns, &due_ns, next_ns));
+    if (!bucket_take(&site->due_ns, now_ns, share_ns, (burst - 1) * share_ns)) {
+        atomic_fetch_add(&site->held, 1);
+        return false;
+    }
     *held = atomic_exchange(&site->held, 0);
     return true;
 }

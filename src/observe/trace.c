@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/bucket.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -19,7 +20,7 @@ static _Atomic bool is_on;
 static _Atomic double sampled_ratio;
 static _Atomic int64_t slow_limit_ns;
 static _Atomic int64_t traces_per_s;
-/* When the next trace may begin, were they spread evenly; see log_site.c. */
+/* When the next trace may begin, were they spread evenly. */
 static _Atomic int64_t due_ns;
 
 /* ---- ids and their text ---- */
@@ -124,16 +125,8 @@ bool trace_take(int64_t now_ns)
     int64_t per_s = atomic_load(&traces_per_s);
     if (!trace_is_on() || per_s <= 0)
         return false;
-    int64_t share_ns = NS_PER_S / per_s;
-    int64_t due = atomic_load(&due_ns);
-    int64_t next;
-    do {
-        int64_t from = due > now_ns ? due : now_ns;
-        if (from - now_ns >= NS_PER_S) /* a second's worth may come at once */
-            return false;
-        next = from + share_ns;
-    } while (!atomic_compare_exchange_weak(&due_ns, &due, next));
-    return true;
+    /* a second's worth may come at once */
+    return bucket_take(&due_ns, now_ns, NS_PER_S / per_s, NS_PER_S - 1);
 }
 
 /* While tracing is off or a gap is longer, look again after so many packets. */
