@@ -39,19 +39,24 @@ def wait_for(condition, what, timeout_s=PATIENCE_S):
 given_ports = set()
 
 
-def free_port():
-    """A port nobody holds or was given, below the range from which outgoing connections take theirs."""
+def free_port(width=1):
+    """The first of so many neighbouring ports that nobody holds or was given: below those that
+    scripts/dev-kafka and scripts/dev-mongodb choose from, and below outgoing connections' range."""
     while True:
-        port = random.randrange(20000, 29999)
-        if port in given_ports:
-            continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                given_ports.add(port)
-                return port
-            except OSError:
-                continue
+        first = random.randrange(20000, 25990)
+        ports = set(range(first, first + width))
+        if not ports & given_ports and all(map(is_free, ports)):
+            given_ports.update(ports)
+            return first
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
 
 
 def short_names(line):

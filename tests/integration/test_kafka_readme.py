@@ -22,7 +22,8 @@ def commands():
 @pytest.fixture
 def place(tmp_path, kafka):
     """What stands for the addresses and folders of the README; and all is gone afterwards."""
-    gateway, live, broker = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    gateway, live = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    broker = f"127.0.0.1:{free_port(width=2)}"  # dev-kafka takes the next one for the controller
     changes = {"ws://127.0.0.1:30000": f"ws://{gateway}", "/tmp/motorcade": str(tmp_path / "data"),
                "build/src/motorcade": str(BINARY)}
     environment = {**os.environ, "MOTORCADE_GATEWAY__LISTEN": gateway,
