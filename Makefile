@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The help page: what there is to do here. The work is in scripts/ and meson.build.
 .DEFAULT_GOAL := help
-.PHONY: help build run test soak bench check docs receiver calculator producer install clean
+.PHONY: help build run test soak conformance bench check docs receiver calculator producer install clean
 
 help: ## this page
 	@echo 'motorcade: cars stream packets in; durable, checked, stored, live.'
@@ -21,6 +21,9 @@ test: ## build and run every test
 
 soak: ## the tests of crashes and power cuts with full counts (an hour or more)
 	@scripts/soak
+
+conformance: ## the Autobahn suite against the WebSocket server (needs its runner, wstest)
+	@scripts/conformance
 
 bench: ## the table of performance figures
 	@scripts/bench
