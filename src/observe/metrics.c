@@ -284,7 +284,7 @@ static int64_t sum_series(enum metric id)
 {
     int64_t sum = 0;
     for (const struct metric_series *s = metric_series_first(); s != NULL; s = s->next)
-        if (s->id == id)
+        if (s->id == id && s->value != METRIC_ABSENT)
             sum += s->value;
     return sum;
 }
@@ -377,6 +377,11 @@ struct metric_series *metrics_series(enum metric id, const char *labels)
         series = series_new(id, labels);
     pthread_mutex_unlock(&series_lock);
     return series;
+}
+
+bool metrics_has_series(enum metric id, const char *labels)
+{
+    return series_find(id, labels) != NULL;
 }
 
 void metric_series_set(struct metric_series *series, int64_t value)

@@ -4,12 +4,14 @@
  * A scrape sums the shards. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 
 enum metric_type {
     METRIC_COUNTER,
+    METRIC_COUNTER_NS, /* a counter of nanoseconds, shown in seconds */
     METRIC_GAUGE,
     METRIC_GAUGE_NS, /* a gauge set in nanoseconds, shown in seconds */
     METRIC_HISTOGRAM,
@@ -44,9 +46,13 @@ void metrics_exemplar(enum metric id, unsigned label, int64_t value, const uint8
  * group, path): ask once, keep the pointer, set it from any thread. Labels are
  * Prometheus text: topic="gpscoords",partition="0". Lives until the end of the
  * process; asking again with equal labels gives the same series. Never make
- * labels of what came over the wire. */
+ * labels of what came over the wire. Set to METRIC_ABSENT it is not shown, until it
+ * is set again: for what is not known just now. */
+#define METRIC_ABSENT INT64_MIN
 struct metric_series;
 struct metric_series *metrics_series(enum metric id, const char *labels);
+/* Was it asked for before? */
+bool metrics_has_series(enum metric id, const char *labels);
 void metric_series_set(struct metric_series *series, int64_t value);
 void metric_series_add(struct metric_series *series, int64_t amount);
 

@@ -46,6 +46,15 @@ struct metric_series {
 };
 
 bool metric_is_series(enum metric id);
+static inline bool metric_is_counter(enum metric_type type)
+{
+    return type == METRIC_COUNTER || type == METRIC_COUNTER_NS;
+}
+/* Kept in nanoseconds, shown in seconds. */
+static inline bool metric_is_ns(enum metric_type type)
+{
+    return type == METRIC_COUNTER_NS || type == METRIC_GAUGE_NS;
+}
 const struct metric_buckets *metric_buckets(enum metric id);
 /* Buckets between the sum and the last: one more is the one without bound. */
 unsigned metric_bucket_count(enum metric id);

@@ -19,6 +19,7 @@
 static const char *type_name(enum metric_type type)
 {
     static const char *const names[] = {[METRIC_COUNTER] = "counter",
+                                        [METRIC_COUNTER_NS] = "counter",
                                         [METRIC_GAUGE] = "gauge",
                                         [METRIC_GAUGE_NS] = "gauge",
                                         [METRIC_HISTOGRAM] = "histogram"};
@@ -109,7 +110,7 @@ static void print_histogram(struct buf *out, enum metric id, unsigned label, con
 
 static void append_value(struct buf *out, enum metric id, int64_t value)
 {
-    if (metric_infos[id].type == METRIC_GAUGE_NS)
+    if (metric_is_ns(metric_infos[id].type))
         append_number(out, (double)value / (double)NS_PER_S);
     else
         buf_append_i64(out, value);
@@ -128,7 +129,7 @@ static void print_head(struct buf *out, enum metric id, enum metrics_format form
 {
     const struct metric_info *info = &metric_infos[id];
     size_t len = strlen(info->name);
-    if (format == METRICS_OPENMETRICS && info->type == METRIC_COUNTER)
+    if (format == METRICS_OPENMETRICS && metric_is_counter(info->type))
         len -= sizeof "_total" - 1;
     buf_printf(out, "# HELP " PREFIX "%.*s %s\n# TYPE " PREFIX "%.*s %s\n", (int)len, info->name,
                info->help, (int)len, info->name, type_name(info->type));
@@ -138,7 +139,8 @@ static void print_series(struct buf *out, enum metric id, enum metrics_format fo
 {
     bool has_head = false;
     for (const struct metric_series *s = metric_series_first(); s != NULL; s = s->next) {
-        if (s->id != id)
+        int64_t value = s->value;
+        if (s->id != id || value == METRIC_ABSENT)
             continue;
         if (!has_head)
             print_head(out, id, format);
@@ -146,7 +148,7 @@ static void print_series(struct buf *out, enum metric id, enum metrics_format fo
         const char *open = s->labels[0] != '\0' ? "{" : "";
         const char *close = s->labels[0] != '\0' ? "}" : "";
         buf_printf(out, PREFIX "%s%s%s%s ", metric_infos[id].name, open, s->labels, close);
-        append_value(out, id, s->value);
+        append_value(out, id, value);
     }
 }
 

@@ -113,12 +113,12 @@ static void read_histogram(struct metrics_reader *reader, enum metric id, size_t
     reading->interval = NULL;
 }
 
-/* What readers see: seconds, and one kind of gauge. */
+/* What readers see: seconds, one kind of gauge and one of counter. */
 static void set_value(struct metric_reading *reading, enum metric id, int64_t value)
 {
-    bool is_ns = metric_infos[id].type == METRIC_GAUGE_NS;
-    reading->type = is_ns ? METRIC_GAUGE : metric_infos[id].type;
-    reading->value = is_ns ? (double)value / (double)NS_PER_S : (double)value;
+    enum metric_type type = metric_infos[id].type;
+    reading->type = metric_is_counter(type) ? METRIC_COUNTER : METRIC_GAUGE;
+    reading->value = metric_is_ns(type) ? (double)value / (double)NS_PER_S : (double)value;
 }
 
 static void read_fixed(struct metrics_reader *reader, enum metric id, const int64_t *now)
@@ -148,9 +148,12 @@ static void read_fixed(struct metrics_reader *reader, enum metric id, const int6
 static void read_series(struct metrics_reader *reader)
 {
     for (const struct metric_series *s = metric_series_first(); s != NULL; s = s->next) {
+        int64_t value = s->value;
+        if (value == METRIC_ABSENT)
+            continue;
         struct metric_reading reading = {.name = metric_infos[s->id].name,
                                          .labels = bytes_from_text(s->labels)};
-        set_value(&reading, s->id, s->value);
+        set_value(&reading, s->id, value);
         give(reader, &reader->series, s->ordinal, &reading);
     }
 }

@@ -111,7 +111,7 @@ struct table {
 static const struct table tables[] = {
     {"Lag (records, where there is any)", {"broker_lag_records", "live_lag_records"}, true},
     {"Journal and spool", {"journal_", "spool_"}},
-    {"Database", {"sink_circuit_state", "sink_merge_backlog"}},
+    {"Database", {"sink_", "mongodb_"}},
     {"Connections", {"connections_open", "live_riders", "live_vehicles"}},
 };
 

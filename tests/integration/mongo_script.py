@@ -57,6 +57,8 @@ class ScriptedMongo:
         self.commands = []  # (name, command) in order
         self.plan, self.poison, self.blame = [], {}, None
         self.refuses_auth, self.ttl_conflict = False, False
+        self.status = None  # what is said instead of what serverStatus usually says
+        self.storage = None  # likewise of dbStats and $collStats
         self.index_codes = {}  # field -> what making its index is refused with
         self.done = []  # what became of the plan
         self.lock = threading.Lock()
@@ -174,6 +176,49 @@ class ScriptedMongo:
             self.collections.setdefault(command["createIndexes"], {})
             self.indexes.setdefault(command["createIndexes"], []).append(index)
         return {"ok": 1.0}
+
+    # ---- its own state, as MongoDB 7 gives it ----
+
+    def _on_serverstatus(self, _command):
+        if self.status is not None:
+            return self.status
+        with self.lock:
+            asked = sum(name.lower() == "serverstatus" for name, _ in self.commands)
+            documents = sum(map(len, self.collections.values()))
+        work = bson.Int64(1000 * asked)
+        latency = {kind: {"latency": bson.Int64(2500000 * asked), "ops": work}
+                   for kind in ("reads", "writes", "commands")}
+        return {"host": "script:27017", "version": "7.0.14", "process": "mongod", "ok": 1.0,
+                "asserts": {"regular": 0, "warning": 0, "msg": 0, "user": 3 * asked},
+                "connections": {"current": 21, "available": 51179},
+                "mem": {"bits": 64, "resident": 512},
+                "opLatencies": latency,
+                "opcounters": {"insert": bson.Int64(documents), "query": work, "update": 0,
+                               "delete": 0, "getmore": 0, "command": work},
+                "repl": {"setName": "rs0", "isWritablePrimary": True, "secondary": False,
+                         "hosts": ["a:1", "b:1", "c:1"]},
+                "wiredTiger": {"cache": {"bytes currently in the cache": 1 << 20,
+                                         "maximum bytes configured": 3e9,
+                                         "tracked dirty bytes in the cache": 4096}}}
+
+    def _on_dbstats(self, _command):
+        if self.storage is not None:
+            return self.storage
+        with self.lock:
+            documents = sum(map(len, self.collections.values()))
+        return {"db": "motorcade", "objects": bson.Int64(documents), "dataSize": 300.0 * documents,
+                "storageSize": 61440.0, "indexSize": 4096.0, "fsUsedSize": 8e10,
+                "fsTotalSize": 1e11, "ok": 1.0}
+
+    def _on_aggregate(self, command):
+        if "$collStats" not in command["pipeline"][0]:
+            return failure(40324, "unrecognized pipeline stage")
+        if self.storage is not None:
+            return self.storage
+        count = len(self.documents(command["aggregate"]))
+        stats = {"size": 300 * count, "count": count, "storageSize": 40960, "totalIndexSize": 4096}
+        return {"cursor": {"id": 0, "ns": "m." + command["aggregate"],
+                           "firstBatch": [{"storageStats": stats}]}, "ok": 1.0}
 
     def _on_collmod(self, _command):
         return {"ok": 1.0}

@@ -52,6 +52,14 @@ int collections_find(struct collections *collections, const char *name)
     return index;
 }
 
+size_t collections_count(struct collections *collections)
+{
+    pthread_mutex_lock(&collections->lock);
+    size_t count = collections->count;
+    pthread_mutex_unlock(&collections->lock);
+    return count;
+}
+
 void collections_name(struct collections *collections, int index, char out[NAME_MAX_BYTES + 1])
 {
     pthread_mutex_lock(&collections->lock);

@@ -26,6 +26,8 @@ int collections_init(struct collections *collections, struct server *server,
 void collections_deinit(struct collections *collections);
 /* Its number, the same for ever; -1 without memory. */
 int collections_find(struct collections *collections, const char *name);
+/* How many there are: their numbers are 0 to this. */
+size_t collections_count(struct collections *collections);
 /* Copies the name of number `index`. */
 void collections_name(struct collections *collections, int index, char out[NAME_MAX_BYTES + 1]);
 /* Its indexes are made, or will never be. -1: not now. */

@@ -21,6 +21,7 @@ struct mongodb_config {
     double verify_rate; /* 0 to 1 */
     int64_t selection_timeout_ns;
     int64_t socket_timeout_ns;
+    int64_t status_interval_ns; /* 0 = the server is not asked how it does */
 };
 
 /* What the table can't say: -1 with a text. */

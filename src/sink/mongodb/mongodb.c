@@ -19,6 +19,7 @@
 #include "sink/mongodb/crew.h"
 #include "sink/mongodb/read.h"
 #include "sink/mongodb/verify.h"
+#include "sink/mongodb/watch.h"
 #include "sink/newest.h"
 
 struct mongodb_sink {
@@ -31,6 +32,7 @@ struct mongodb_sink {
     /* writing; crew is NULL when reading only */
     struct collections collections;
     struct crew *crew;
+    struct watch *watch;
     bson_t *options; /* of its inserts */
     struct newest newest;
     struct pen_result *results;
@@ -52,6 +54,7 @@ static void free_results(struct mongodb_sink *sink)
 static void mongodb_close(struct sink *base)
 {
     struct mongodb_sink *sink = (struct mongodb_sink *)base;
+    watch_free(sink->watch);
     crew_free(sink->crew);
     reader_free(sink->reader);
     collections_deinit(&sink->collections);
@@ -75,7 +78,9 @@ static int open_writing(struct mongodb_sink *sink, struct error *err)
         return error_set(err, ERROR_CONFIG, "sink.mongodb: the write concern is not valid");
     if (newest_init(&sink->newest, (size_t)sink->config.vehicles_in_memory, err) != 0)
         return -1;
-    return crew_new(&sink->crew, &ground, err);
+    if (crew_new(&sink->crew, &ground, err) != 0)
+        return -1;
+    return watch_new(&sink->watch, &sink->config, &sink->collections, err);
 }
 
 static int open_parts(struct mongodb_sink *sink, bool is_read_only, struct error *err)

@@ -79,7 +79,27 @@ int mongodb_config_check(const struct mongodb_config *config, struct error *err)
         strpbrk(config->database, "/\\. \"$*<>:|?") != NULL)
         return error_set(err, ERROR_CONFIG,
                          "mongodb.database: wants 1 to 63 letters, digits, - or _");
+    if (config->status_interval_ns > 0 && config->status_interval_ns < 100 * NS_PER_MS)
+        return error_set(err, ERROR_CONFIG,
+                         "mongodb.status_interval: wants 0 (never) or at least 100ms");
     return 0;
+}
+
+/* NULL with an error. */
+static mongoc_uri_t *make_uri(const struct mongodb_config *config, struct error *err)
+{
+    bson_error_t cause;
+    pthread_once(&library, start_library);
+    mongoc_uri_t *uri = mongoc_uri_new_with_error(config->uri, &cause);
+    if (uri == NULL) /* the text holds no part of the URI's password */
+        error_set(err, ERROR_CONFIG, "sink.mongodb.uri: %s", cause.message);
+    else if (set_defaults(uri, config))
+        return uri;
+    else
+        error_set(err, ERROR_CONFIG, "sink.mongodb.uri: an option is wrong");
+    if (uri != NULL)
+        mongoc_uri_destroy(uri);
+    return NULL;
 }
 
 int server_init(struct server *server, const struct sink_config *config, struct error *err)
@@ -89,16 +109,13 @@ int server_init(struct server *server, const struct sink_config *config, struct 
     *server = (struct server){.database = mongodb->database};
     if (mongodb_config_check(mongodb, err) != 0)
         return error_prefix(err, "sink");
-    pthread_once(&library, start_library);
-    mongoc_uri_t *uri = mongoc_uri_new_with_error(mongodb->uri, &cause);
-    if (uri == NULL) /* the text holds no part of the URI's password */
-        return error_set(err, ERROR_CONFIG, "sink.mongodb.uri: %s", cause.message);
-    if (!set_defaults(uri, mongodb) ||
-        (server->pool = mongoc_client_pool_new_with_error(uri, &cause)) == NULL) {
-        mongoc_uri_destroy(uri);
-        return error_set(err, ERROR_CONFIG, "sink.mongodb.uri: an option is wrong");
-    }
+    mongoc_uri_t *uri = make_uri(mongodb, err);
+    if (uri == NULL)
+        return -1;
+    server->pool = mongoc_client_pool_new_with_error(uri, &cause);
     mongoc_uri_destroy(uri);
+    if (server->pool == NULL)
+        return error_set(err, ERROR_CONFIG, "sink.mongodb.uri: %s", cause.message);
     mongoc_client_pool_set_error_api(server->pool, MONGOC_ERROR_API_VERSION_2);
     server->concern = mongoc_write_concern_new();
     set_concern(server->concern, mongodb);
@@ -112,6 +129,33 @@ void server_deinit(struct server *server)
     if (server->concern != NULL)
         mongoc_write_concern_destroy(server->concern);
     *server = (struct server){0};
+}
+
+/* An option that the string has stays, where it is shorter. */
+static void cap_option(mongoc_uri_t *uri, const char *option, int64_t timeout_ns)
+{
+    int32_t most_ms = (int32_t)(timeout_ns / NS_PER_MS);
+    int32_t ms = mongoc_uri_get_option_as_int32(uri, option, 0);
+    if (ms <= 0 || ms > most_ms)
+        mongoc_uri_set_option_as_int32(uri, option, most_ms);
+}
+
+int server_client_new(mongoc_client_t **out, const struct mongodb_config *config,
+                      int64_t timeout_ns, struct error *err)
+{
+    bson_error_t cause;
+    mongoc_uri_t *uri = make_uri(config, err);
+    if (uri == NULL)
+        return -1;
+    cap_option(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, timeout_ns);
+    cap_option(uri, MONGOC_URI_CONNECTTIMEOUTMS, timeout_ns);
+    cap_option(uri, MONGOC_URI_SOCKETTIMEOUTMS, timeout_ns);
+    *out = mongoc_client_new_from_uri_with_error(uri, &cause);
+    mongoc_uri_destroy(uri);
+    if (*out == NULL)
+        return error_set(err, ERROR_CONFIG, "sink.mongodb.uri: %s", cause.message);
+    mongoc_client_set_error_api(*out, MONGOC_ERROR_API_VERSION_2);
+    return 0;
 }
 
 mongoc_client_t *server_pop(struct server *server)

@@ -24,6 +24,11 @@ void server_deinit(struct server *server);
 mongoc_client_t *server_pop(struct server *server);
 void server_push(struct server *server, mongoc_client_t *client);
 
+/* A client outside of the pool, for one thread that must not wait for long: no
+ * question takes more than timeout_ns at each of its steps. -1: ERROR_CONFIG. */
+int server_client_new(mongoc_client_t **out, const struct mongodb_config *config,
+                      int64_t timeout_ns, struct error *err);
+
 enum server_fault {
     FAULT_DUPLICATE, /* the _id is there */
     FAULT_DOCUMENT,  /* this document will never be taken */

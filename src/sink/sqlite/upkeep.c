@@ -7,6 +7,7 @@
 #include "observe/log.h"
 #include "observe/metrics.h"
 #include "sink/sqlite/merge.h"
+#include "sink/sqlite/usage.h"
 
 enum {
     DROP_PAGES = 512, /* deleted in one transaction */
@@ -227,6 +228,7 @@ static bool work(struct writer *writer)
     if (set_damaged_aside(writer) || check_retention(writer))
         return true;
     observe_backlog(writer);
+    usage_observe(writer, clock_monotonic_ns());
     if ((span = next_long(writer)) != NULL) {
         if (checkpoint(writer, span, &err) == 0)
             return true;
@@ -263,5 +265,6 @@ void *upkeep_thread(void *context)
     while (!upkeep_is_stopping(writer))
         if (!work(writer))
             wait_a_little(writer);
+    usage_end();
     return NULL;
 }

@@ -38,6 +38,7 @@ struct writer {
     struct span *merge_span; /* the file that merge_db is open on */
     struct db *merge_db;
     int64_t retention_at_ns; /* monotonic: the next look at retention */
+    int64_t usage_at_ns;     /* monotonic: the next look at the store's size */
     int64_t wait_until_ns;   /* monotonic: not before, after a failure */
 };
 

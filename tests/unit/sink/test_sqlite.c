@@ -16,6 +16,7 @@
 #include <sqlite3.h>
 
 #include "base/clock.h"
+#include "observe/metrics.h"
 #include "sink/config.h"
 #include "sink/sqlite/directory.h"
 #include "support/rows.h"
@@ -381,6 +382,22 @@ static void test_names_of_files(void **state)
     assert_false(span_start("20080520T120000Z.db.1.corrupt", &start_ns));
 }
 
+static void test_its_size_is_shown(void **state)
+{
+    struct fixture *f = *state;
+    write_round(f, 50, 0);
+    write_round(f, 50, 1);
+    int64_t deadline_ns = clock_monotonic_ns() + DEADLINE_NS;
+    while (metrics_value(METRIC_SINK_STORED_ROWS, 0) != 100 && clock_monotonic_ns() < deadline_ns)
+        clock_sleep_ns(NS_PER_MS);
+    assert_int_equal(metrics_value(METRIC_SINK_STORED_ROWS, 0), 100);
+    assert_true(metrics_value(METRIC_SINK_DISK_BYTES, 0) >= 4096);
+    assert_true(metrics_value(METRIC_SINK_DISK_BYTES, 0) % 512 == 0);
+    close_sink(f);
+    assert_int_equal(metrics_value(METRIC_SINK_STORED_ROWS, 0), 0);
+    open_sink(f);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -394,6 +411,7 @@ int main(void)
         TEST(test_a_newer_version_is_refused),
         TEST(test_a_file_that_is_no_database_is_set_aside),
         TEST(test_a_damaged_page_is_told_and_not_merged_away),
+        TEST(test_its_size_is_shown),
         cmocka_unit_test(test_names_of_files),
     };
     return cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
