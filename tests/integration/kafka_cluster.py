@@ -27,7 +27,8 @@ class Cluster:
 
     def start(self, *options):
         """Skips the test where there is no Kafka to be had; a broker that does not come up fails."""
-        fetched = self._script("install", *_release(options), check=False)
+        wanted = [*_release(options), *(one for one in options if one == "--exporter")]
+        fetched = self._script("install", *wanted, check=False)
         if fetched.returncode != 0:
             pytest.skip(f"SKIP: no Kafka here: {fetched.stderr.strip().splitlines()[-1]}")
         self._script("start", "--data", self.data, "--port", "0", *options)

@@ -128,7 +128,7 @@ def test_an_alert_that_can_not_fire_is_noticed(tmp_path):
 
 # ---- Prometheus ----
 
-def prometheus_config(tmp_path, server, alertmanager_port):
+def prometheus_config(tmp_path, server, alertmanager_port, exporters=()):
     text = (DEPLOY / "prometheus/prometheus.yml").read_text(encoding="utf-8")
     for old, new in (("127.0.0.1:30000", server.gateway), ("10s", "1s"),
                      ("127.0.0.1:9093", f"127.0.0.1:{alertmanager_port}")):
@@ -136,6 +136,10 @@ def prometheus_config(tmp_path, server, alertmanager_port):
         text = text.replace(old, new)
     (tmp_path / "prometheus.yml").write_text(text, encoding="utf-8")
     shutil.copy(DEPLOY / "prometheus/alerts.yml", tmp_path)
+    shutil.copy(DEPLOY / "prometheus/kafka-exporters.yml", tmp_path)
+    if exporters:
+        (tmp_path / "kafka-exporters.yml").write_text(
+            json.dumps([{"targets": exporters}]), encoding="utf-8")
 
 
 def ask(base, query):
@@ -148,11 +152,11 @@ def ask(base, query):
     return answer["data"]["result"]
 
 
-def check_prometheus(server, tmp_path, wanted, alerts):
+def check_prometheus(server, tmp_path, wanted, alerts, exporters=()):
     """Every query answers; rules load and can be evaluated."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    prometheus_config(tmp_path, server, free_port())
+    prometheus_config(tmp_path, server, free_port(), exporters)
     command = ["prometheus", "--config.file", tmp_path / "prometheus.yml", "--storage.tsdb.path",
                tmp_path / "tsdb", "--web.listen-address", f"127.0.0.1:{port}"]
     with Busy(server) as busy, running(command, tmp_path):
@@ -310,7 +314,18 @@ def graphite(folder):
         yield line, base
 
 
-def check_graphite(start, tmp_path, wanted):
+CARRIER = DEPLOY / "monitoring" / "prometheus-to-graphite"
+
+
+def carry(exporters, line, folder):
+    """What exporters tell to the Graphite at that port; nothing to run without any."""
+    if not exporters:
+        return contextlib.nullcontext()
+    return running([CARRIER, "--prefix", "kafka.{instance}", "--graphite", f"127.0.0.1:{line}",
+                    "--interval", "1s", *(f"http://{one}/metrics" for one in exporters)], folder)
+
+
+def check_graphite(start, tmp_path, wanted, exporters=()):
     """start(settings) → a server. Every target renders points."""
     need("carbon-cache")
     if not os.path.exists("/usr/lib/python3/dist-packages/graphite"):
@@ -319,7 +334,7 @@ def check_graphite(start, tmp_path, wanted):
     folder.mkdir()
     with graphite(folder) as (line, base):
         server = start({"graphite.address": f"127.0.0.1:{line}", "graphite.interval": "1s"})
-        with Busy(server) as busy:
+        with Busy(server) as busy, carry(exporters, line, folder):
             silent = {q["query"]: q["panel"] for q in wanted}
 
             def all_render():
