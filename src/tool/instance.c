@@ -21,6 +21,7 @@
 #include "handler/role.h"
 #include "live/role.h"
 #include "net/admin.h"
+#include "net/certificates.h"
 #include "net/loop.h"
 #include "net/server.h"
 #include "observe/health.h"
@@ -31,6 +32,7 @@
 #include "store/config.h"
 #include "store/role.h"
 #include "tool/ceilings.h"
+#include "tool/certificate_files.h"
 #include "tool/dlq_pages.h"
 #include "tool/log_pages.h"
 #include "tool/modules.h"
@@ -463,6 +465,20 @@ static void look_ready(void *context)
               LOG_T("data", instance->options->data_dir));
 }
 
+static void watch_certificate(void *context, const char *use, const char *path)
+{
+    (void)context;
+    struct error err;
+    if (certificates_add(use, path, &err) != 0)
+        log_error("net", "a certificate is not watched", &err);
+}
+
+static void watch_certificates(struct instance *instance)
+{
+    bool has_sink = (instance->options->roles & (ROLE_STORE | ROLE_LIVE)) != 0;
+    certificate_files(instance->options->config, has_sink, watch_certificate, NULL);
+}
+
 /* Only the process that writes a journal can replay its dead letters. */
 static int add_dlq_pages(struct instance *instance, struct error *err)
 {
@@ -477,6 +493,7 @@ static int start(struct instance *instance, struct error *err)
     raise_file_limit();
     log_pages_add();
     ceilings_add(instance->options->data_dir);
+    watch_certificates(instance);
     instance->statusz = (struct statusz){.role = instance->options->name,
                                          .data_dir = instance->options->data_dir,
                                          .config = instance->options->config,
@@ -520,6 +537,7 @@ static void stop(struct instance *instance)
         sink_close(instance->sinks[i]);
     statusz_remove();
     ceilings_remove(instance->options->data_dir);
+    certificates_stop();
     notify_stop(instance->notify);
     reporter_stop(instance->graphite); /* the broker's figures are still there */
     reporter_stop(instance->statsd);

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "net/admin.h"
+#include "net/certificates.h"
 #include "observe/health.h"
 #include "observe/log.h"
 #include "observe/metrics_reader.h"
@@ -163,6 +164,37 @@ static void print_figures(struct buf *out)
     metrics_reader_free(reader);
 }
 
+struct certificate_table {
+    struct buf *out;
+    size_t rows;
+};
+
+static void on_certificate(void *context, const char *use, const char *path,
+                           const struct certificate_report *report)
+{
+    struct certificate_table *table = context;
+    char text[CERTIFICATE_TEXT_MAX];
+    if (table->rows++ == 0)
+        buf_append_text(table->out, "<h2>Certificates</h2>\n<table>\n");
+    certificate_report_text(report, clock_wall_ns() / NS_PER_S, text);
+    buf_append_text(table->out, "<tr><td>");
+    append_html(table->out, bytes_from_text(use));
+    buf_append_text(table->out, "</td><td>");
+    append_html(table->out, bytes_from_text(path));
+    buf_printf(table->out, "</td><td%s>",
+               report->state == CERTIFICATE_GOOD ? "" : " class=\"bad\"");
+    append_html(table->out, bytes_from_text(text));
+    buf_append_text(table->out, "</td></tr>\n");
+}
+
+static void print_certificates(struct buf *out)
+{
+    struct certificate_table table = {.out = out};
+    certificates_each(on_certificate, &table);
+    if (table.rows > 0)
+        buf_append_text(out, "</table>\n");
+}
+
 static void print_topics(const struct statusz *statusz, struct buf *out)
 {
     buf_append_text(out, "<h2>Topics</h2>\n<table>\n<tr><th>topic</th><th>partitions</th></tr>\n");
@@ -202,6 +234,7 @@ static unsigned print_page(void *context, const struct http1_request *request, s
     print_process(statusz, out);
     print_health(out);
     print_figures(out);
+    print_certificates(out);
     print_topics(statusz, out);
     buf_append_text(out, "<h2>Last warnings and errors</h2>\n<pre>");
     log_recent(on_recent, out);

@@ -26,3 +26,8 @@ struct mongodb_config {
 
 /* What the table can't say: -1 with a text. */
 int mongodb_config_check(const struct mongodb_config *config, struct error *err);
+/* Gives the certificate files that the connection string names, and what each is
+ * for; valid in the call. */
+void mongodb_config_files(const struct mongodb_config *config,
+                          void (*fn)(void *context, const char *use, const char *path),
+                          void *context);

@@ -102,6 +102,25 @@ static mongoc_uri_t *make_uri(const struct mongodb_config *config, struct error 
     return NULL;
 }
 
+void mongodb_config_files(const struct mongodb_config *config,
+                          void (*fn)(void *context, const char *use, const char *path),
+                          void *context)
+{
+    static const struct {
+        const char *option, *use;
+    } files[] = {{MONGOC_URI_TLSCAFILE, "mongodb ca"},
+                 {MONGOC_URI_TLSCERTIFICATEKEYFILE, "mongodb client"}};
+    mongoc_uri_t *uri = make_uri(config, NULL);
+    if (uri == NULL) /* who connects says why */
+        return;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        const char *path = mongoc_uri_get_option_as_utf8(uri, files[i].option, "");
+        if (path[0] != '\0')
+            fn(context, files[i].use, path);
+    }
+    mongoc_uri_destroy(uri);
+}
+
 int server_init(struct server *server, const struct sink_config *config, struct error *err)
 {
     const struct mongodb_config *mongodb = &config->mongodb;
