@@ -74,9 +74,9 @@ class Reply:
         return json.loads(self.body)
 
 
-def request(address, method, path, body=None, headers=None):
+def request(address, method, path, body=None, headers=None, timeout_s=PATIENCE_S):
     host, port = address.rsplit(":", 1)
-    connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE_S)
+    connection = http.client.HTTPConnection(host, int(port), timeout=timeout_s)
     try:
         connection.request(method, path, body=body, headers=headers or {})
         response = connection.getresponse()

@@ -99,7 +99,9 @@ static void note(struct pen *pen, size_t row, enum outcome outcome, const char *
     struct pen_result *result = &pen->results[row];
     result->outcome = outcome;
     free(result->detail);
-    result->detail = outcome <= OUTCOME_DUPLICATE ? NULL : strndup(detail, len < 400 ? len : 400);
+    result->detail = outcome <= OUTCOME_DUPLICATE
+                         ? NULL
+                         : strndup(detail, len < SERVER_REASON_MAX ? len : SERVER_REASON_MAX);
 }
 
 static void note_text(struct pen *pen, size_t row, enum outcome outcome, const char *detail)
@@ -262,6 +264,13 @@ static void note_unreached(struct pen *pen, size_t from, size_t to, const char *
             note_text(pen, pen->listed[i], OUTCOME_UNREACHED, detail);
 }
 
+static void note_cause(struct pen *pen, size_t from, size_t to, const bson_error_t *cause)
+{
+    char reason[SERVER_REASON_MAX];
+    server_reason(cause, reason, sizeof reason);
+    note_unreached(pen, from, to, reason);
+}
+
 /* ---- sending ---- */
 
 enum sent {
@@ -284,11 +293,11 @@ static enum sent send_once(struct pen *pen, mongoc_collection_t *collection, siz
     size_t items = take_items(pen, from, to, &reply, &last);
     if (has_concern_error(&reply) || cause->domain == MONGOC_ERROR_STREAM ||
         cause->domain == MONGOC_ERROR_SERVER_SELECTION || (items > 0 && last == SIZE_MAX)) {
-        note_unreached(pen, from, to, cause->message);
+        note_cause(pen, from, to, cause);
     } else if (items == 0) {
         sent = server_blames_document(cause) ? SENT_TO_BLAME : SENT_SETTLED;
         if (sent == SENT_SETTLED)
-            note_unreached(pen, from, to, cause->message);
+            note_cause(pen, from, to, cause);
     } else if (pen->ground.config->is_ordered && last + 1 < to) {
         sent = SENT_STOPPED;
         *stopped = last;

@@ -1,20 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sink/mongodb/server.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "observe/log.h"
 
-enum { SPARE_CLIENTS = 4 }; /* beside the writers: readers, tools */
+enum {
+    SPARE_CLIENTS = 4, /* beside the writers: readers, tools */
+    UNAUTHORIZED = 13, /* error_codes.yml */
+};
 
 /* ---- the library, once a process ---- */
 
 static pthread_once_t library = PTHREAD_ONCE_INIT;
+
+/* The library's counters lie in a file in shared memory from the moment that it is loaded (its
+ * constructor runs before this one), and stay there when the process is killed; the next
+ * process of that number then complains. Nothing here reads them from outside. */
+__attribute__((constructor)) static void unlink_counters(void)
+{
+    char name[32];
+    snprintf(name, sizeof name, "/mongoc-%ld", (long)getpid());
+    shm_unlink(name);
+}
 
 /* What a call answers we log ourselves; the library's own words are about
  * what goes on in the background. */
@@ -86,6 +102,19 @@ int mongodb_config_check(const struct mongodb_config *config, struct error *err)
 }
 
 /* NULL with an error. */
+/* The library would tell of these in its log only, at each attempt to connect. */
+static int check_files(const mongoc_uri_t *uri, struct error *err)
+{
+    static const char *const options[] = {"tlsCAFile", "tlsCertificateKeyFile"};
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        const char *path = mongoc_uri_get_option_as_utf8(uri, options[i], NULL);
+        if (path != NULL && access(path, R_OK) != 0)
+            return error_set_errno(err, ERROR_CONFIG, errno, "sink.mongodb.uri: %s: %.200s",
+                                   options[i], path);
+    }
+    return 0;
+}
+
 static mongoc_uri_t *make_uri(const struct mongodb_config *config, struct error *err)
 {
     bson_error_t cause;
@@ -93,10 +122,10 @@ static mongoc_uri_t *make_uri(const struct mongodb_config *config, struct error 
     mongoc_uri_t *uri = mongoc_uri_new_with_error(config->uri, &cause);
     if (uri == NULL) /* the text holds no part of the URI's password */
         error_set(err, ERROR_CONFIG, "sink.mongodb.uri: %s", cause.message);
-    else if (set_defaults(uri, config))
-        return uri;
-    else
+    else if (!set_defaults(uri, config))
         error_set(err, ERROR_CONFIG, "sink.mongodb.uri: an option is wrong");
+    else if (check_files(uri, err) == 0)
+        return uri;
     if (uri != NULL)
         mongoc_uri_destroy(uri);
     return NULL;
@@ -248,20 +277,53 @@ bool server_blames_document(const bson_error_t *cause)
     return cause->domain == MONGOC_ERROR_SERVER && is_document_code((int)cause->code);
 }
 
+/* What the library says of a server that can't be used: it has no codes for these
+ * (mongoc-topology.c and mongoc-stream-tls-openssl.c put the texts together). */
+static const char *selection_hint(const char *message)
+{
+    static const struct {
+        const char *said, *hint;
+    } hints[] = {
+        {"mismatch", " (use a host in sink.mongodb.uri that the server's certificate names)"},
+        {"expired]", " (the server needs a new certificate)"},
+        {"certificate verify failed",
+         " (name the CA of the server's certificate in sink.mongodb.uri: tlsCAFile=…)"},
+        {"TLS", " (look at the options tls… in sink.mongodb.uri)"},
+        {"Failed to read 4 bytes", " (it hangs up: does it want TLS, tls=true in sink.mongodb.uri, "
+                                   "or a client's certificate, "
+                                   "tlsCertificateKeyFile=…?)"},
+        {"", " (is it running, and reachable under sink.mongodb.uri? Does it speak TLS just when "
+             "that says so?)"},
+    };
+    size_t i = 0;
+    while (strstr(message, hints[i].said) == NULL)
+        i++;
+    return hints[i].hint;
+}
+
 static const char *hint_of(const bson_error_t *cause)
 {
     if (cause->domain == MONGOC_ERROR_SERVER_SELECTION)
-        return " (is it running, and reachable under sink.mongodb.uri?)";
+        return selection_hint(cause->message);
     if (cause->domain == MONGOC_ERROR_CLIENT && cause->code == MONGOC_ERROR_CLIENT_AUTHENTICATE)
         return " (look at user, password and authSource in sink.mongodb.uri)";
-    if (cause->domain == MONGOC_ERROR_SERVER && cause->code == 13)
-        return " (the user in sink.mongodb.uri needs the role readWrite on the database)";
-    return "";
+    if (cause->domain != MONGOC_ERROR_SERVER || cause->code != UNAUTHORIZED)
+        return "";
+    return strstr(cause->message, "requires authentication") != NULL
+               ? " (give user and password in sink.mongodb.uri: mongodb://user:password@host/)"
+               : " (the user in sink.mongodb.uri needs the role readWrite on the database)";
+}
+
+void server_reason(const bson_error_t *cause, char *out, size_t size)
+{
+    snprintf(out, size, "%.300s%s", cause->message, hint_of(cause));
 }
 
 int server_error(struct error *err, const bson_error_t *cause, const char *what)
 {
-    error_set(err, ERROR_REMOTE, "MongoDB: %s: %.300s%s", what, cause->message, hint_of(cause));
+    char reason[SERVER_REASON_MAX];
+    server_reason(cause, reason, sizeof reason);
+    error_set(err, ERROR_REMOTE, "MongoDB: %s: %s", what, reason);
     if (err != NULL)
         err->is_transient = true;
     return -1;

@@ -40,5 +40,8 @@ enum server_fault {
 enum server_fault server_item_fault(int code, struct bytes message, const bson_t *key_pattern);
 /* Of a whole command: is one of its documents to blame? */
 bool server_blames_document(const bson_error_t *cause);
-/* ERROR_REMOTE, transient; with a hint for what an operator can mend. */
+enum { SERVER_REASON_MAX = 512 };
+/* What the library says, with a hint for what an operator can mend. */
+void server_reason(const bson_error_t *cause, char *out, size_t size);
+/* ERROR_REMOTE, transient; with the same hint. */
 int server_error(struct error *err, const bson_error_t *cause, const char *what);
