@@ -36,14 +36,22 @@ def wait_for(condition, what, timeout_s=PATIENCE_S):
         time.sleep(0.01)
 
 
+def ports_of_worker(name, workers):
+    """Below those that scripts/dev-kafka and scripts/dev-mongodb choose from, and below outgoing
+    connections' range; each of pytest's workers (gw0, gw1, ...) has its own."""
+    share = 6000 // workers
+    return range(20000 + int(name[2:]) * share, 20000 + (int(name[2:]) + 1) * share)
+
+
+PORTS = ports_of_worker(os.environ.get("PYTEST_XDIST_WORKER", "gw0"),
+                        int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 given_ports = set()
 
 
 def free_port(width=1):
-    """The first of so many neighbouring ports that nobody holds or was given: below those that
-    scripts/dev-kafka and scripts/dev-mongodb choose from, and below outgoing connections' range."""
+    """The first of so many neighbouring ports of ours that nobody holds or was given."""
     while True:
-        first = random.randrange(20000, 25990)
+        first = random.choice(PORTS[:1 - width or None])
         ports = set(range(first, first + width))
         if not ports & given_ports and all(map(is_free, ports)):
             given_ports.update(ports)

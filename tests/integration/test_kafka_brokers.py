@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Brokers that die, stop and come back: cars wait or their packets are spooled; nothing is lost.
+All that needs three brokers is in this file: they are started once, in one of pytest's workers.
 
 Counts are short here; MOTORCADE_SOAK=1 (make soak) runs them in full."""
 
@@ -9,6 +10,7 @@ import os
 import pytest
 
 from conftest import wait_for
+from kafka_cluster import name
 from kafka_system import System, fleet  # noqa: F401 (fixtures)
 
 SOAK = os.environ.get("MOTORCADE_SOAK") == "1"
@@ -35,6 +37,17 @@ def partitions(cluster, topic):
 
 def in_sync(cluster, topic, replicas):
     return all(len(one["isrs"]) >= replicas for one in partitions(cluster, topic))
+
+
+def test_three_nodes_one_of_which_dies_and_comes_back(kafka3):
+    topic = kafka3.create_topic(name(), partitions=3)
+    kafka3.kill_node(1)
+    kafka3.produce(topic, [("a", "while one is away")])
+
+    kafka3.start_node(1)
+
+    wait_for(lambda: in_sync(kafka3, topic, 3), "three copies again")
+    assert [r["payload"] for r in kafka3.read(topic)] == ["while one is away"]
 
 
 def test_a_broker_dies_and_the_leader_moves(kafka3, system3, fleet):

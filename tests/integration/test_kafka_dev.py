@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/dev-kafka itself, and that Kafka's tools and kcat can use what it starts."""
 
-import json
 import subprocess
 
-from conftest import wait_for
 from kafka_cluster import SCRIPT, Cluster, name
 
 
@@ -23,21 +21,6 @@ def test_java_and_kcat_read_each_other(kafka):
     lines = kafka.tool("console-consumer", "--topic", topic, "--from-beginning",
                        "--max-messages", 2, "--property", "print.key=true")
     assert set(lines.splitlines()) == {"taxi-1\tfrom Java", "taxi-2\tfrom kcat"}
-
-
-def test_three_nodes_one_of_which_dies_and_comes_back(kafka3):
-    topic = kafka3.create_topic(name(), partitions=3)
-    kafka3.kill_node(1)
-    kafka3.produce(topic, [("a", "while one is away")])
-
-    kafka3.start_node(1)
-
-    def in_sync():
-        partitions = json.loads(kafka3.kcat("-L", "-J", "-t", topic))["topics"][0]["partitions"]
-        return all(len(partition["isrs"]) == 3 for partition in partitions)
-
-    wait_for(in_sync, "three replicas in sync")
-    assert [r["payload"] for r in kafka3.read(topic)] == ["while one is away"]
 
 
 def test_what_is_wrong_is_said_with_the_way_out(tmp_path, kafka):
