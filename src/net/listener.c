@@ -4,7 +4,8 @@
  * bounded, and at EMFILE we can do the right thing. Which is: one descriptor is
  * held in reserve; it is given up to accept and at once close what waits (else
  * the clients hang, and the poll, level-triggered, spins), then the listener
- * rests for a moment. */
+ * rests for a moment. A reserve that somebody else got meanwhile is taken again
+ * before anybody is let in. */
 #include "net/listener.h"
 
 #include <arpa/inet.h>
@@ -166,11 +167,6 @@ static int check_alone(const struct listener_address *address, struct error *err
     return 0;
 }
 
-static int open_reserve(void)
-{
-    return open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
 static int accept_one(struct listener *listener, struct sockaddr_storage *peer)
 {
     socklen_t len = sizeof *peer;
@@ -196,12 +192,20 @@ static void log_exhausted(struct listener *listener, int number)
               LOG_T("reason", strerror(number)), LOG_T("hint", "raise LimitNOFILE or ulimit -n"));
 }
 
+/* Given up for a moment it may be lost to any open() of the process. */
+static void hold_reserve(struct listener *listener)
+{
+    if (listener->reserve_fd < 0)
+        listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 /* Tell those who wait that there is no place, instead of letting them hang. */
 static void shed(struct listener *listener)
 {
     if (listener->reserve_fd < 0)
         return;
     close(listener->reserve_fd);
+    listener->reserve_fd = -1;
     struct sockaddr_storage peer;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
         int fd = accept_one(listener, &peer);
@@ -210,7 +214,7 @@ static void shed(struct listener *listener)
         close(fd);
         metrics_add(METRIC_CONNECTIONS_REFUSED, 2, 1);
     }
-    listener->reserve_fd = open_reserve();
+    hold_reserve(listener);
 }
 
 static void rest(struct listener *listener)
@@ -260,6 +264,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 static void on_rest_over(void *context)
 {
     struct listener *listener = context;
+    hold_reserve(listener); /* before a client gets the descriptor */
     uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }
 
@@ -275,7 +280,8 @@ static struct listener *listener_new(struct loop *loop, int fd)
         return NULL;
     }
     listener->poll.data = listener;
-    listener->reserve_fd = open_reserve();
+    listener->reserve_fd = -1;
+    hold_reserve(listener);
     listener->rest = loop_timer_new(loop, on_rest_over, listener);
     uv_poll_start(&listener->poll, UV_READABLE, on_readable);
     return listener;
