@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/crc32c.h"
+#include "base/fd.h"
 #include "base/must.h"
 #include "live/snapshot.h"
 #include "observe/log.h"
@@ -54,16 +55,9 @@ struct snapshot_writer {
 
 static int write_all(struct snapshot_writer *writer, struct bytes bytes)
 {
-    while (bytes.len > 0) {
-        ssize_t done = write(writer->fd, bytes.ptr, bytes.len);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return error_set_errno(&writer->err, ERROR_IO, errno, "can't write %s",
-                                   writer->tmp_path);
-        bytes = bytes_of(bytes.ptr + done, bytes.len - (size_t)done);
-        writer->written += done;
-    }
+    if (fd_write_all(writer->fd, bytes) != 0)
+        return error_set_errno(&writer->err, ERROR_IO, errno, "can't write %s", writer->tmp_path);
+    writer->written += (int64_t)bytes.len;
     return 0;
 }
 

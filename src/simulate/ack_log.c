@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/fd.h"
 
 enum { BEHIND_MAX = 16 * 1024 * 1024 };
 
@@ -23,17 +24,9 @@ struct ack_log {
     struct error failure;
 };
 
-static int write_all(int fd, struct bytes bytes)
+static int write_durably(int fd, struct bytes bytes)
 {
-    while (bytes.len > 0) {
-        ssize_t written = write(fd, bytes.ptr, bytes.len);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -1;
-        bytes = bytes_of(bytes.ptr + written, bytes.len - (size_t)written);
-    }
-    return fdatasync(fd);
+    return fd_write_all(fd, bytes) == 0 ? fdatasync(fd) : -1;
 }
 
 /* Under the lock: take what was gathered; false when there will be no more. */
@@ -56,7 +49,7 @@ static void *writer_main(void *context)
     while (take_group(log)) {
         bool is_fine = log->failure.kind == ERROR_NONE;
         pthread_mutex_unlock(&log->lock);
-        int number = is_fine && write_all(log->fd, buf_bytes(&log->writing)) != 0 ? errno : 0;
+        int number = is_fine && write_durably(log->fd, buf_bytes(&log->writing)) != 0 ? errno : 0;
         pthread_mutex_lock(&log->lock);
         if (number != 0)
             error_set_errno(&log->failure, ERROR_IO, number, "write the ack log");

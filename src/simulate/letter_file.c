@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/text.h"
 
 int letter_file_open(struct letter_file *file, const char *path, struct error *err)
@@ -51,26 +52,13 @@ static void put_line(struct buf *out, const struct letter *letter)
     buf_append_text(out, "}\n");
 }
 
-static int write_all(int fd, struct bytes bytes)
-{
-    while (bytes.len > 0) {
-        ssize_t written = write(fd, bytes.ptr, bytes.len);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -1;
-        bytes = bytes_of(bytes.ptr + written, bytes.len - (size_t)written);
-    }
-    return 0;
-}
-
 int letter_file_put(struct letter_file *file, const struct letter *letter, struct error *err)
 {
     buf_clear(&file->line);
     put_line(&file->line, letter);
     if (file->line.has_failed)
         return error_set(err, ERROR_MEMORY, "no memory for a dead letter");
-    if (write_all(file->fd, buf_bytes(&file->line)) != 0)
+    if (fd_write_all(file->fd, buf_bytes(&file->line)) != 0)
         return error_set_errno(err, ERROR_IO, errno, "write to the dead-letter file %s",
                                file->path);
     file->count++;
