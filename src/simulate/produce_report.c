@@ -5,13 +5,6 @@
 
 #include "simulate/report.h"
 
-static const struct {
-    double q;
-    const char *name;
-} quantiles[] = {{0.5, "p50"}, {0.99, "p99"}, {0.999, "p99.9"}};
-
-enum { QUANTILES = sizeof quantiles / sizeof quantiles[0] };
-
 static double quantile_ms(const struct produce_stats *stats, double q)
 {
     return (double)histogram_quantile_ns(&stats->latency, q) / 1e6;
@@ -68,10 +61,8 @@ void produce_print_text(struct buf *out, const struct produce_report *report)
     put_named(out, "  broker full", stats->full);
     put_some(out, "due but not made", stats->undue);
     buf_append_text(out, "\n  latency ");
-    for (int i = 0; i < QUANTILES; i++)
-        buf_printf(out, "%s %.2f ms  ", quantiles[i].name, quantile_ms(stats, quantiles[i].q));
-    buf_printf(out, "max %.2f ms  (from when each message was due to durable)\n",
-               (double)stats->latency.max_ns / 1e6);
+    report_put_latency(out, &stats->latency);
+    buf_append_text(out, "  (from when each message was due to durable)\n");
     if (stats->dead_letters > 0)
         buf_printf(out, "  the dead letters are in %s\n", report->dead_letters);
 }
@@ -94,14 +85,12 @@ void produce_print_json(struct buf *out, const struct produce_report *report)
     put_member(out, "failed_attempts", stats->failed_attempts);
     put_member(out, "broker_full", stats->full);
     put_member(out, "undue", stats->undue);
-    buf_printf(out, "\"behind_ms\":%.3f,\"latency_ms\":{", (double)stats->behind_ns / 1e6);
-    for (int i = 0; i < QUANTILES; i++)
-        buf_printf(out, "\"%s\":%.3f,", quantiles[i].name, quantile_ms(stats, quantiles[i].q));
+    buf_printf(out, "\"behind_ms\":%.3f,", (double)stats->behind_ns / 1e6);
+    report_put_latency_json(out, &stats->latency);
     buf_printf(out,
-               "\"max\":%.3f},\"seconds\":%.3f,\"generate_rate\":%.1f,\"publish_rate\":%.1f,"
+               "\"seconds\":%.3f,\"generate_rate\":%.1f,\"publish_rate\":%.1f,"
                "\"cpu_seconds\":%.3f,\"ok\":%s}\n",
-               (double)stats->latency.max_ns / 1e6, report->seconds,
-               rate_of(stats->generated, report->seconds), rate_of(stats->durable, report->seconds),
-               report->cpu_seconds,
+               report->seconds, rate_of(stats->generated, report->seconds),
+               rate_of(stats->durable, report->seconds), report->cpu_seconds,
                stats->dead_letters == 0 && stats->durable > 0 ? "true" : "false");
 }

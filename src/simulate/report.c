@@ -7,6 +7,8 @@
 #include "base/text.h"
 #include "vehicle/reason.h"
 
+static const uint64_t BEHIND_TOLD_NS = 20000000;
+
 static const struct {
     double q;
     const char *name;
@@ -14,16 +16,29 @@ static const struct {
 
 enum { QUANTILES = sizeof quantiles / sizeof quantiles[0] };
 
-static const uint64_t BEHIND_TOLD_NS = 20000000;
-
-static double quantile_ms(const struct stats *stats, double q)
+static double quantile_ms(const struct histogram *latency, double q)
 {
-    return (double)histogram_quantile_ns(&stats->latency, q) / 1e6;
+    return (double)histogram_quantile_ns(latency, q) / 1e6;
 }
 
-static double max_ms(const struct stats *stats)
+static double max_ms(const struct histogram *latency)
 {
-    return (double)stats->latency.max_ns / 1e6;
+    return (double)latency->max_ns / 1e6;
+}
+
+void report_put_latency(struct buf *out, const struct histogram *latency)
+{
+    for (int i = 0; i < QUANTILES; i++)
+        buf_printf(out, "%s %.2f ms  ", quantiles[i].name, quantile_ms(latency, quantiles[i].q));
+    buf_printf(out, "max %.2f ms", max_ms(latency));
+}
+
+void report_put_latency_json(struct buf *out, const struct histogram *latency)
+{
+    buf_append_text(out, "\"latency_ms\":{");
+    for (int i = 0; i < QUANTILES; i++)
+        buf_printf(out, "\"%s\":%.3f,", quantiles[i].name, quantile_ms(latency, quantiles[i].q));
+    buf_printf(out, "\"max\":%.3f},", max_ms(latency));
 }
 
 void report_put_count(struct buf *out, uint64_t value)
@@ -71,8 +86,8 @@ int report_print_progress(struct buf *out, const struct report *report, uint64_t
         put_named(out, "acked", stats->acked);
         put_some(out, "rejected", stats_rejected(stats));
         put_some(out, "waiting", stats->unsettled);
-        buf_printf(out, "  p50 %.2f ms  p99 %.2f ms", quantile_ms(stats, 0.5),
-                   quantile_ms(stats, 0.99));
+        buf_printf(out, "  p50 %.2f ms  p99 %.2f ms", quantile_ms(&stats->latency, 0.5),
+                   quantile_ms(&stats->latency, 0.99));
     }
     put_some(out, "late", stats->late);
     put_some(out, "resent", stats->resent);
@@ -99,14 +114,6 @@ static void put_rejects(struct buf *out, const struct stats *stats)
     }
 }
 
-static void put_latency(struct buf *out, const struct stats *stats)
-{
-    buf_append_text(out, "  ack latency ");
-    for (int i = 0; i < QUANTILES; i++)
-        buf_printf(out, "%s %.2f ms  ", quantiles[i].name, quantile_ms(stats, quantiles[i].q));
-    buf_printf(out, "max %.2f ms  (from when each packet was due)\n", max_ms(stats));
-}
-
 int report_print_text(struct buf *out, const struct report *report)
 {
     const struct stats *stats = report->stats;
@@ -130,7 +137,9 @@ int report_print_text(struct buf *out, const struct report *report)
         put_named(out, "  unacked", stats->unsettled);
         buf_append_char(out, '\n');
         put_rejects(out, stats);
-        put_latency(out, stats);
+        buf_append_text(out, "  ack latency ");
+        report_put_latency(out, &stats->latency);
+        buf_append_text(out, "  (from when each packet was due)\n");
     } else {
         buf_append_text(out, "  acks were not asked for\n");
     }
@@ -187,12 +196,9 @@ int report_print_json(struct buf *out, const struct report *report)
     put_member(out, "unsent", stats->unsent);
     put_member(out, "bad_lines", stats->bad_lines);
     buf_printf(out, "\"behind_ms\":%.3f,", (double)stats->behind_ns / 1e6);
-    buf_append_text(out, "\"latency_ms\":{");
-    for (int i = 0; i < QUANTILES; i++)
-        buf_printf(out, "\"%s\":%.3f,", quantiles[i].name, quantile_ms(stats, quantiles[i].q));
-    buf_printf(out, "\"max\":%.3f},\"seconds\":%.3f,\"rate\":%.1f,\"cpu_seconds\":%.3f,",
-               max_ms(stats), report->seconds, rate_of(stats->sent, report->seconds),
-               report->cpu_seconds);
+    report_put_latency_json(out, &stats->latency);
+    buf_printf(out, "\"seconds\":%.3f,\"rate\":%.1f,\"cpu_seconds\":%.3f,", report->seconds,
+               rate_of(stats->sent, report->seconds), report->cpu_seconds);
     buf_printf(out, "\"ok\":%s}\n", report_is_success(report) ? "true" : "false");
     return out->has_failed ? -1 : 0;
 }

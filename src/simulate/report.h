@@ -21,6 +21,11 @@ struct report {
 /* 12,345,678: figures of this size are read by people. */
 void report_put_count(struct buf *out, uint64_t value);
 
+/* The quantiles that reports show and the largest: "p50 1.20 ms  p99 … max 9.99 ms". */
+void report_put_latency(struct buf *out, const struct histogram *latency);
+/* The same as a member of a JSON object, in milliseconds: "latency_ms":{"p50":1.2,…}, */
+void report_put_latency_json(struct buf *out, const struct histogram *latency);
+
 /* One line, without its end; `sent_before` packets were sent `seconds_before` the
  * present. */
 int report_print_progress(struct buf *out, const struct report *report, uint64_t sent_before,
