@@ -50,6 +50,17 @@ struct signal {
     enum signal_type type;
 };
 
+/* order64 of an event time, and back. */
+static inline uint64_t packet_order_from_time(int64_t time_ms)
+{
+    return (uint64_t)time_ms ^ (UINT64_C(1) << 63);
+}
+
+static inline int64_t packet_order_to_time(uint64_t order)
+{
+    return (int64_t)(order ^ (UINT64_C(1) << 63));
+}
+
 struct packet {
     struct bytes vehicle;
     struct packet_identity identity;

@@ -50,7 +50,7 @@ void filling_finish(struct filling *filling)
     if ((packet->fields & PACKET_HAS_SEQ) != 0)
         packet->order = (uint64_t)packet->epoch << 32 | packet->seq;
     else if ((packet->fields & PACKET_HAS_TIME) != 0)
-        packet->order = slot_order_from_time(packet->time_ms);
+        packet->order = packet_order_from_time(packet->time_ms);
     packet->signals = filling->signals;
     packet->signal_count = filling->signal_count;
 }

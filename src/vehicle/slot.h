@@ -84,12 +84,6 @@ static inline bool slot_time_from_decimal(const struct decimal *decimal, int64_t
 /* The same of a text (RFC 3339). */
 bool slot_time_from_text(struct bytes text, int64_t *time_ms);
 
-/* order64 of an event time: sorts before 1970 too. */
-static inline uint64_t slot_order_from_time(int64_t time_ms)
-{
-    return (uint64_t)time_ms ^ (UINT64_C(1) << 63);
-}
-
 /* Where a double goes. */
 static inline double *slot_double(struct packet *packet, enum slot_kind kind)
 {

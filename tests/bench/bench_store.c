@@ -81,7 +81,7 @@ static void make_packet(struct fleet *fleet, struct packet *packet)
     packet->lon = -(double)(122000000 + (v * 17 + (uint64_t)second * 11) % 900000) / 1e6;
     packet->speed_ms = (double)(next_random(fleet) % 3000) / 100;
     packet->heading_deg = (double)(next_random(fleet) % 360);
-    packet->order = (uint64_t)packet->time_ms;
+    packet->order = packet_order_from_time(packet->time_ms);
     struct row_key key = {hash64(packet->vehicle), packet->time_ms, packet->order,
                           fleet->next * UINT64_C(0x9E3779B97F4A7C15)};
     packet->identity = key_identity(&key);

@@ -106,7 +106,7 @@ static void add_candidate(struct batch *batch, size_t i, uint32_t fields)
     batch->candidates[batch->candidate_count++] = (struct candidate){
         .key = row->key,
         .is_by_time =
-            (fields & PACKET_HAS_TIME) != 0 && row->key.order == (uint64_t)row->key.time_ms,
+            (fields & PACKET_HAS_TIME) != 0 && row->key.order == packet_order_from_time(row->key.time_ms),
         .row = (uint32_t)i,
     };
 }

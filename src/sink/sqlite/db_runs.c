@@ -11,7 +11,7 @@ void ranges_add(struct ranges *ranges, const struct row_key *key)
         ranges->min_time = key->time_ms;
     if (key->time_ms > ranges->max_time)
         ranges->max_time = key->time_ms;
-    if (key->order == (uint64_t)key->time_ms)
+    if (key->order == packet_order_from_time(key->time_ms))
         return;
     if (!ranges->has_orders || key->order < ranges->min_order)
         ranges->min_order = key->order;

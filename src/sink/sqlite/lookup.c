@@ -70,7 +70,7 @@ static void compare(const struct row_key *key, struct candidate *candidate)
 static void check_at_time(const struct lookup *lookup, struct candidate *candidate)
 {
     uint64_t hash = candidate->key.hash;
-    int64_t time_ms = (int64_t)candidate->key.order;
+    int64_t time_ms = packet_order_to_time(candidate->key.order);
     for (size_t i = first_row(lookup, hash, time_ms); i < lookup->row_count; i++) {
         const struct row_key *key = &lookup->rows[i].key;
         if (key->hash != hash || key->time_ms != time_ms)
@@ -101,7 +101,7 @@ static int look_at_time(struct lookup *lookup, struct db *db, int64_t run,
 {
     struct walk walk;
     uint64_t hash = candidate->key.hash;
-    int64_t time_ms = (int64_t)candidate->key.order;
+    int64_t time_ms = packet_order_to_time(candidate->key.order);
     if (covers(lookup, db, hash, time_ms) && lookup->first.run == run) {
         check_at_time(lookup, candidate);
         return 0;
@@ -189,7 +189,7 @@ int lookup_run(struct lookup *lookup, struct db *db, const struct run *run,
 {
     lookup->page = 0;
     for (size_t i = 0; i < count; i++) {
-        int64_t time_ms = (int64_t)candidates[i].key.order;
+        int64_t time_ms = packet_order_to_time(candidates[i].key.order);
         if (!candidates[i].is_known && time_ms >= run->ranges.min_time &&
             time_ms <= run->ranges.max_time &&
             look_at_time(lookup, db, run->id, &candidates[i], err) != 0)

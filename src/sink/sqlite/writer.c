@@ -172,7 +172,7 @@ static bool may_hold(const struct run *run, const struct batch *batch)
 {
     for (size_t c = 0; c < batch->candidate_count; c++) {
         const struct candidate *candidate = &batch->candidates[c];
-        int64_t time_ms = (int64_t)candidate->key.order;
+        int64_t time_ms = packet_order_to_time(candidate->key.order);
         if (candidate->is_known)
             continue;
         if (time_ms >= run->ranges.min_time && time_ms <= run->ranges.max_time)
@@ -222,10 +222,9 @@ static uint64_t largest_chunk_order(const struct directory *directory)
             const struct run *run = &directory->spans[s]->runs[r].run;
             if (run->tier != 0)
                 continue;
-            if (run->ranges.min_time < 0)
-                return UINT64_MAX;
-            if ((uint64_t)run->ranges.max_time > largest)
-                largest = (uint64_t)run->ranges.max_time;
+            uint64_t last = packet_order_from_time(run->ranges.max_time);
+            if (last > largest)
+                largest = last;
             if (run->ranges.has_orders && run->ranges.max_order > largest)
                 largest = run->ranges.max_order;
         }

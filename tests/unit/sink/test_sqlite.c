@@ -220,6 +220,18 @@ static void test_small_runs_are_merged_again(void **state)
     assert_int_equal(f->result.duplicates, 20);
 }
 
+/* An order that is the event's time is kept once, and found again by that. */
+static void test_orders_that_are_times_take_no_room(void **state)
+{
+    struct fixture *f = *state;
+    write_round(f, 100, 0);
+    assert_int_equal(query_integer(f->file, "SELECT count(*) FROM place"), 1);
+    assert_int_equal(query_integer(f->file, "SELECT count(*) FROM place WHERE min_order IS NULL"),
+                     1);
+    write_round(f, 100, 0);
+    assert_int_equal(f->result.duplicates, 100);
+}
+
 static void test_pages_of_an_unfinished_merge_are_deleted(void **state)
 {
     struct fixture *f = *state;
@@ -404,6 +416,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_merged_rows_are_the_same_rows),
         TEST(test_small_runs_are_merged_again),
+        TEST(test_orders_that_are_times_take_no_room),
         TEST(test_pages_of_an_unfinished_merge_are_deleted),
         TEST(test_latest_after_merges_and_without_its_file),
         TEST(test_each_span_has_its_file),
