@@ -26,7 +26,8 @@ const char *decimal_scan(const char *p, const char *end, struct decimal *out);
  * memory (only for texts over 64 bytes). */
 double decimal_to_double(const struct decimal *decimal, struct bytes text);
 
-extern const double decimal_powers[23]; /* 10^0 .. 10^22, all exact */
+extern const double decimal_powers[23];         /* 10^0 .. 10^22, all exact */
+extern const uint64_t decimal_whole_powers[19]; /* 10^0 .. 10^18 */
 
 /* Up to 19 digits from p, which is in a text of at least eight bytes: returns
  * what follows; NULL for more. *count is 0 when no digit stands there. */
@@ -79,28 +80,7 @@ static inline __attribute__((always_inline)) const char *decimal_scan_plain(cons
         p = decimal_scan_digits(p + 1, end, &fraction, &places);
         if (p == NULL || places == 0 || whole + places > 19)
             return NULL;
-        static const uint64_t scales[] = {
-            1,
-            10,
-            100,
-            1000,
-            10000,
-            100000,
-            1000000,
-            10000000,
-            100000000,
-            1000000000,
-            10000000000,
-            100000000000,
-            1000000000000,
-            10000000000000,
-            100000000000000,
-            1000000000000000,
-            10000000000000000,
-            100000000000000000,
-            1000000000000000000,
-        };
-        out->digits = out->digits * scales[places] + fraction;
+        out->digits = out->digits * decimal_whole_powers[places] + fraction;
         out->is_integer = false;
     }
     if (p < end && (*p | 0x20) == 'e')

@@ -4,30 +4,17 @@
 #include <stdlib.h>
 
 #include "base/crc32c.h"
+#include "base/decimal.h"
 #include "base/must.h"
 #include "base/text.h"
 #include "sink/sqlite/varint.h"
 
 enum { HEADER_LEN = 40, ORDERS_ARE_TIMES = 1, ONE_SHAPE = 2, SCALE_PACKED = 255 };
 
-static const int64_t powers[18] = {1,
-                                   10,
-                                   100,
-                                   1000,
-                                   10000,
-                                   100000,
-                                   1000000,
-                                   10000000,
-                                   100000000,
-                                   1000000000,
-                                   10000000000,
-                                   100000000000,
-                                   1000000000000,
-                                   10000000000000,
-                                   100000000000000,
-                                   1000000000000000,
-                                   10000000000000000,
-                                   100000000000000000};
+static int64_t power(unsigned scale)
+{
+    return (int64_t)decimal_whole_powers[scale];
+}
 
 struct shape_fields row_fields(const struct row *row)
 {
@@ -126,7 +113,7 @@ static uint8_t *put_keys(uint8_t *p, const struct row *const *rows, size_t count
     for (size_t i = 0; i < count; i++) {
         p = varint_put_delta(p, rows[i]->key.time_ms, time_ms);
         time_ms = rows[i]->key.time_ms;
-        orders_are_times &= rows[i]->key.order == (uint64_t)time_ms;
+        orders_are_times &= rows[i]->key.order == packet_order_from_time(time_ms);
     }
     *flags |= orders_are_times ? ORDERS_ARE_TIMES : 0;
     uint64_t order = 0;
@@ -160,7 +147,7 @@ static unsigned column_scale(const struct row *const *rows, size_t count, unsign
             largest[own] = size;
     }
     for (unsigned own = 0; own < scale; own++)
-        if (largest[own] > (INT64_C(1) << 58) / powers[scale - own])
+        if (largest[own] > (INT64_C(1) << 58) / power(scale - own))
             return SCALE_PACKED;
     return scale;
 }
@@ -173,7 +160,7 @@ static uint8_t *put_column(uint8_t *p, const struct row *const *rows, size_t cou
     for (size_t i = 0; i < count; i++) {
         int64_t value = rows[i]->numbers[column];
         if (scale != SCALE_PACKED)
-            value = decimal_mantissa(value) * powers[scale - decimal_scale(value)];
+            value = decimal_mantissa(value) * power(scale - decimal_scale(value));
         p = varint_put_delta(p, value, last);
         last = value;
     }
@@ -346,7 +333,7 @@ static void take_keys(struct decoder *decoder)
     int64_t order = 0;
     if (decoder->flags & ORDERS_ARE_TIMES)
         for (uint32_t i = 0; i < count; i++)
-            rows[i].key.order = (uint64_t)rows[i].key.time_ms;
+            rows[i].key.order = packet_order_from_time(rows[i].key.time_ms);
     else
         for (uint32_t i = 0; i < count; i++)
             rows[i].key.order = (uint64_t)(order = reader_delta(&decoder->in, order));
