@@ -3,7 +3,6 @@
 
 #include <math.h>
 
-#define EARTH_RADIUS_M 6371008.8
 #define RADIANS (3.14159265358979323846 / 180)
 
 double geo_distance_m(double lat_a, double lon_a, double lat_b, double lon_b)
@@ -11,7 +10,7 @@ double geo_distance_m(double lat_a, double lon_a, double lat_b, double lon_b)
     double sin_lat = sin((lat_b - lat_a) * RADIANS / 2);
     double sin_lon = sin((lon_b - lon_a) * RADIANS / 2);
     double h = sin_lat * sin_lat + cos(lat_a * RADIANS) * cos(lat_b * RADIANS) * sin_lon * sin_lon;
-    return 2 * EARTH_RADIUS_M * asin(sqrt(fmin(h, 1)));
+    return 2 * GEO_RADIUS_M * asin(sqrt(fmin(h, 1)));
 }
 
 double geo_bearing_deg(double lat_a, double lon_a, double lat_b, double lon_b)

@@ -130,7 +130,7 @@ void globe_circle(struct point centre, double radius_m, struct point out[GLOBE_C
 {
     const double radian = GLOBE_PI / 180;
     double half_step = GLOBE_PI / GLOBE_CIRCLE_POINTS;
-    double angle = radius_m / GLOBE_RADIUS_M * (1 + (1 - cos(half_step)) / 2);
+    double angle = radius_m / GEO_RADIUS_M * (1 + (1 - cos(half_step)) / 2);
     double lat = centre.y * radian;
     for (int i = 0; i < GLOBE_CIRCLE_POINTS; i++) {
         double bearing = 2 * half_step * i;

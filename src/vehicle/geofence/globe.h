@@ -8,15 +8,15 @@
  * a whole turn away goes around a pole, and holds that pole which lies on its side of
  * the equator.
  *
- * Metres are those of a sphere of GLOBE_RADIUS_M (the mean radius R1 of WGS84). */
+ * Metres are those of a sphere of GEO_RADIUS_M. */
 #pragma once
 
 #include <stddef.h>
 
 #include "base/error.h"
+#include "vehicle/geo.h"
 #include "vehicle/geofence/plane.h"
 
-#define GLOBE_RADIUS_M 6371008.8
 #define GLOBE_PI 3.14159265358979323846
 
 enum {
@@ -41,5 +41,5 @@ void globe_circle(struct point centre, double radius_m, struct point out[GLOBE_C
 /* Metres as degrees of latitude. */
 static inline double globe_degrees(double metres)
 {
-    return metres / GLOBE_RADIUS_M * (180 / GLOBE_PI);
+    return metres / GEO_RADIUS_M * (180 / GLOBE_PI);
 }

@@ -233,7 +233,7 @@ static double distance_m(double lat_a, double lon_a, double lat_b, double lon_b)
     double dlat = (lat_b - lat_a) * radian, dlon = (lon_b - lon_a) * radian;
     double h = sin(dlat / 2) * sin(dlat / 2) +
                cos(lat_a * radian) * cos(lat_b * radian) * sin(dlon / 2) * sin(dlon / 2);
-    return 2 * GLOBE_RADIUS_M * asin(sqrt(h));
+    return 2 * GEO_RADIUS_M * asin(sqrt(h));
 }
 
 static void check_circle(double lat, double lon, double radius_m)
