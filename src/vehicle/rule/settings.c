@@ -7,6 +7,7 @@
 #include "vehicle/predicate.h"
 #include "vehicle/rule/files.h"
 #include "vehicle/rule/rule.h"
+#include "vehicle/transform/unit.h"
 
 enum {
     LIST_MAX = 1024,
@@ -103,25 +104,6 @@ int rule_read_name(const struct yaml_node *node, const char *what, size_t len_ma
 
 /* ---- numbers with units ---- */
 
-static const struct unit {
-    const char *name;
-    double factor; /* to the base unit */
-    enum rule_unit kind;
-} units[] = {
-    {"m/s", 1, RULE_UNIT_SPEED},
-    {"km/h", 1 / 3.6, RULE_UNIT_SPEED},
-    {"mph", 0.44704, RULE_UNIT_SPEED},
-    {"kn", 1852.0 / 3600, RULE_UNIT_SPEED},
-    {"m", 1, RULE_UNIT_DISTANCE},
-    {"km", 1000, RULE_UNIT_DISTANCE},
-    {"mi", 1609.344, RULE_UNIT_DISTANCE},
-    {"ft", 0.3048, RULE_UNIT_DISTANCE},
-    {"nmi", 1852, RULE_UNIT_DISTANCE},
-    {"deg", 1, RULE_UNIT_ANGLE},
-    {"rad", 180 / 3.14159265358979323846, RULE_UNIT_ANGLE},
-};
-enum { UNITS = sizeof units / sizeof units[0] };
-
 const char *rule_unit_names(enum rule_unit unit)
 {
     switch (unit) {
@@ -133,6 +115,21 @@ const char *rule_unit_names(enum rule_unit unit)
         return "m, km, mi, ft or nmi";
     case RULE_UNIT_ANGLE:
         return "deg or rad";
+    }
+    return "";
+}
+
+static const char *dimension_of(enum rule_unit unit)
+{
+    switch (unit) {
+    case RULE_UNIT_NONE:
+        return "";
+    case RULE_UNIT_SPEED:
+        return "speed";
+    case RULE_UNIT_DISTANCE:
+        return "distance";
+    case RULE_UNIT_ANGLE:
+        return "angle";
     }
     return "";
 }
@@ -158,10 +155,9 @@ int rule_read_number(const struct yaml_node *node, const char *what, enum rule_u
                           rule_unit_names(unit));
     if (name.len == 0 && *out == 0)
         return 0;
-    for (size_t i = 0; i < UNITS; i++) {
-        if (units[i].kind != unit || !bytes_equal_text(name, units[i].name))
-            continue;
-        *out *= units[i].factor;
+    const struct unit *found = unit_find(name);
+    if (found != NULL && strcmp(found->dimension, dimension_of(unit)) == 0) {
+        *out *= found->factor; /* these have no offset */
         return 0;
     }
     return yaml_error(node, err, "%s: %s \"%s\"; write it with its unit (%s)", what,
