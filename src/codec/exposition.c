@@ -140,11 +140,16 @@ bool exposition_next(struct bytes *page, struct exposition_sample *out, size_t *
     return false;
 }
 
+bool exposition_next_label(struct bytes *labels, struct bytes *name, struct bytes *value)
+{
+    skip_blanks(labels);
+    return labels->len > 0 && take_pair(labels, name, value);
+}
+
 bool exposition_label(struct bytes labels, const char *name, struct bytes *value)
 {
     struct bytes found;
-    skip_blanks(&labels);
-    while (labels.len > 0 && take_pair(&labels, &found, value))
+    while (exposition_next_label(&labels, &found, value))
         if (bytes_equal_text(found, name))
             return true;
     return false;

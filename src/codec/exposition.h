@@ -20,5 +20,9 @@ struct exposition_sample {
  * (may be NULL) counts lines that could not be read. */
 bool exposition_next(struct bytes *page, struct exposition_sample *out, size_t *bad);
 
+/* Walks labels: the next name and value, as they stand, escapes and all; false at
+ * the end, and where there is no label. */
+bool exposition_next_label(struct bytes *labels, struct bytes *name, struct bytes *value);
+
 /* The value of one label as it stands (escapes and all); false when absent. */
 bool exposition_label(struct bytes labels, const char *name, struct bytes *value);

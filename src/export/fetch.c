@@ -2,24 +2,18 @@
 #include "export/fetch.h"
 
 #include <curl/curl.h>
-#include <pthread.h>
 
 #include "base/clock.h"
+#include "export/curl_once.h"
 
 static size_t on_body(char *ptr, size_t size, size_t count, void *context)
 {
     return buf_append(context, ptr, size * count) == 0 ? size * count : 0;
 }
 
-static void init_curl(void)
-{
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 int fetch_text(const char *url, int64_t timeout_ns, struct buf *out, struct error *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, init_curl);
+    curl_once();
     CURL *curl = curl_easy_init();
     if (curl == NULL)
         return error_set(err, ERROR_MEMORY, "no memory to ask %s", url);

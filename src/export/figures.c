@@ -70,23 +70,3 @@ void figures_of(const struct metric_reading *reading, int64_t now_ns, figure_fn 
     if (reading->type == METRIC_HISTOGRAM)
         give_spread(&target, reading);
 }
-
-bool figure_next_label(struct bytes *labels, struct bytes *name, struct bytes *value)
-{
-    const char *equal = labels->len == 0 ? NULL : memchr(labels->ptr, '=', labels->len);
-    if (equal == NULL)
-        return false;
-    *name = bytes_of(labels->ptr, (size_t)(equal - labels->ptr));
-    const char *end = labels->ptr + labels->len;
-    const char *at = equal + 2; /* behind =" */
-    const char *begin = at;
-    while (at < end && *at != '"')
-        at += *at == '\\' ? 2 : 1;
-    if (at > end)
-        at = end;
-    *value = bytes_of(begin < end ? begin : end, begin < at ? (size_t)(at - begin) : 0);
-    at += at < end;               /* the quote */
-    at += at < end && *at == ','; /* and the comma */
-    *labels = bytes_of(at, (size_t)(end - at));
-    return true;
-}

@@ -33,7 +33,3 @@ enum { FIGURES_MEMORY = sizeof(struct meter) };
 
 /* From within a metrics_reader_fn. now_ns: monotonic. */
 void figures_of(const struct metric_reading *reading, int64_t now_ns, figure_fn *fn, void *context);
-
-/* Walks labels: the next name and value (as they stand, escapes and all); false
- * at the end. */
-bool figure_next_label(struct bytes *labels, struct bytes *name, struct bytes *value);

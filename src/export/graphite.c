@@ -4,13 +4,14 @@
 #include <math.h>
 
 #include "base/text.h"
+#include "codec/exposition.h"
 #include "export/name.h"
 
 static void append_labels(struct buf *out, struct bytes labels, enum graphite_style style)
 {
     struct bytes name;
     struct bytes value;
-    while (figure_next_label(&labels, &name, &value)) {
+    while (exposition_next_label(&labels, &name, &value)) {
         buf_append_char(out, style == GRAPHITE_TAGGED ? ';' : '.');
         if (style == GRAPHITE_TAGGED) {
             buf_append_bytes(out, name);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "codec/exposition.h"
 #include "export/name.h"
 
 static void append_path(struct buf *out, const struct figure *figure, const char *prefix)
@@ -17,7 +18,7 @@ static void append_path(struct buf *out, const struct figure *figure, const char
         buf_append_char(out, '.');
     }
     buf_append_bytes(out, figure->name);
-    while (figure_next_label(&labels, &name, &value)) {
+    while (exposition_next_label(&labels, &name, &value)) {
         buf_append_char(out, '.');
         name_append_safe(out, value, "-_");
     }

@@ -12,6 +12,7 @@
 #include "base/bell.h"
 #include "base/clock.h"
 #include "base/version.h"
+#include "export/curl_once.h"
 #include "export/otlp.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
@@ -149,15 +150,9 @@ static int add_header(struct tracer *tracer, const char *line)
     return 0;
 }
 
-static void init_curl(void)
-{
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 static int open_curl(struct tracer *tracer, struct error *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, init_curl);
+    curl_once();
     tracer->curl = curl_easy_init();
     int result =
         tracer->curl == NULL ? -1 : add_header(tracer, "Content-Type: application/x-protobuf");

@@ -62,12 +62,28 @@ static void test_labels(void **state)
     assert_false(exposition_label((struct bytes){0}, "b", &value));
 }
 
+static void test_labels_are_walked(void **state)
+{
+    (void)state;
+    struct bytes labels = BYTES("a=\"x\",b=\"q\\\"uo,te\",c=\"\"");
+    struct bytes name;
+    struct bytes value;
+    assert_true(exposition_next_label(&labels, &name, &value));
+    assert_true(bytes_equal_text(name, "a") && bytes_equal_text(value, "x"));
+    assert_true(exposition_next_label(&labels, &name, &value));
+    assert_true(bytes_equal_text(name, "b") && bytes_equal_text(value, "q\\\"uo,te"));
+    assert_true(exposition_next_label(&labels, &name, &value));
+    assert_true(bytes_equal_text(name, "c") && value.len == 0);
+    assert_false(exposition_next_label(&labels, &name, &value));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_samples),
         cmocka_unit_test(test_what_is_no_sample_is_counted),
         cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_labels_are_walked),
     };
     return cmocka_run_group_tests_name("exposition", tests, NULL, NULL);
 }

@@ -109,21 +109,6 @@ static void test_series_made_at_run_time_and_the_process_come_too(void **state)
     assert_true(read_one(*state, 3, "process_resident_memory_bytes{}", "").value > 100000);
 }
 
-static void test_labels_are_walked(void **state)
-{
-    (void)state;
-    struct bytes labels = BYTES("a=\"x\",b=\"q\\\"uo,te\",c=\"\"");
-    struct bytes name;
-    struct bytes value;
-    assert_true(figure_next_label(&labels, &name, &value));
-    assert_true(bytes_equal_text(name, "a") && bytes_equal_text(value, "x"));
-    assert_true(figure_next_label(&labels, &name, &value));
-    assert_true(bytes_equal_text(name, "b") && bytes_equal_text(value, "q\\\"uo,te"));
-    assert_true(figure_next_label(&labels, &name, &value));
-    assert_true(bytes_equal_text(name, "c") && value.len == 0);
-    assert_false(figure_next_label(&labels, &name, &value));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,7 +117,6 @@ int main(void)
                                         open_reader, close_reader),
         cmocka_unit_test_setup_teardown(test_series_made_at_run_time_and_the_process_come_too,
                                         open_reader, close_reader),
-        cmocka_unit_test(test_labels_are_walked),
     };
     return cmocka_run_group_tests_name("figures", tests, NULL, NULL);
 }
