@@ -8,6 +8,7 @@
 #include "simulate/replay.h"
 #include "tool/options.h"
 #include "tool/output.h"
+#include "tool/sending.h"
 
 struct given {
     struct replay_options run;
@@ -71,16 +72,7 @@ int replay_tool(int argc, char **argv)
         {"connections", 0, "N", "connections; a vehicle keeps to one (8)",
          .text = &given.connections},
         {"batch", 0, "N", "packets of a message (1)", .text = &given.batch},
-        {"window", 0, "N", "unacked packets of a connection before it pauses",
-         .text = &given.window},
-        {"grace", 0, "TIME", "wait for outstanding acks at the end (10s)", .text = &given.grace},
-        {"no-acks", 0, NULL, "a client that asks for no acks", .flag = &given.run.has_no_acks},
-        {"frame-per-segment", 0, NULL, "one write(2) for each WebSocket frame",
-         .flag = &given.run.is_frame_per_write},
-        {"ack-log", 0, "FILE", "append vehicle,seq,time of each acked packet, fsynced",
-         .text = &given.run.ack_log},
-        {"json", 0, NULL, "the report as JSON", .flag = &given.run.is_json},
-        {"quiet", 'q', NULL, "no progress", .flag = &given.run.is_quiet},
+        SENDING_OPTIONS(given),
     };
     const struct command command = {
         .name = "replay",

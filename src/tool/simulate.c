@@ -5,6 +5,7 @@
 #include "simulate/simulate.h"
 #include "tool/options.h"
 #include "tool/output.h"
+#include "tool/sending.h"
 
 struct given {
     struct simulate_options run;
@@ -65,16 +66,7 @@ int simulate_tool(int argc, char **argv)
          .flag = &given.run.is_obu},
         {"seed", 0, "N", "another fleet; the same seed drives the same (1)", .text = &given.seed},
         {"loops", 0, "N", "threads (1)", .text = &given.loops},
-        {"window", 0, "N", "unacked packets of a connection before it pauses",
-         .text = &given.window},
-        {"grace", 0, "TIME", "wait for outstanding acks at the end (10s)", .text = &given.grace},
-        {"no-acks", 0, NULL, "a client that asks for no acks", .flag = &given.run.has_no_acks},
-        {"frame-per-segment", 0, NULL, "one write(2) for each WebSocket frame",
-         .flag = &given.run.is_frame_per_write},
-        {"ack-log", 0, "FILE", "append vehicle,seq,time of each acked packet, fsynced",
-         .text = &given.run.ack_log},
-        {"json", 0, NULL, "the report as JSON", .flag = &given.run.is_json},
-        {"quiet", 'q', NULL, "no progress", .flag = &given.run.is_quiet},
+        SENDING_OPTIONS(given),
     };
     const struct command command = {
         .name = "simulate",
