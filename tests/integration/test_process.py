@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 
@@ -47,6 +48,12 @@ def test_shutdown_acks_what_is_under_way_and_says_going_away(motorcade):
     server.start()
     server.wait_drained()
     assert server.count() >= acked
+
+
+def test_no_library_leaves_a_file_in_shm(motorcade):
+    """One of a killed process would be in the way of the next with its number."""
+    server = motorcade()
+    assert not pathlib.Path(f"/dev/shm/mongoc-{server.process.pid}").exists()
 
 
 def test_port_in_use(motorcade):
