@@ -105,8 +105,8 @@ static void add_candidate(struct batch *batch, size_t i, uint32_t fields)
     batch->states[i] = ROW_CANDIDATE;
     batch->candidates[batch->candidate_count++] = (struct candidate){
         .key = row->key,
-        .is_by_time =
-            (fields & PACKET_HAS_TIME) != 0 && row->key.order == packet_order_from_time(row->key.time_ms),
+        .is_by_time = (fields & PACKET_HAS_TIME) != 0 &&
+                      row->key.order == packet_order_from_time(row->key.time_ms),
         .row = (uint32_t)i,
     };
 }
