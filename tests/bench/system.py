@@ -9,7 +9,6 @@ CPU is the server process's own (user + system, all threads), so that it means t
 whatever else the machine does; peer and program take turns."""
 
 import argparse
-import http.server
 import json
 import os
 import pathlib
@@ -20,9 +19,10 @@ import socket
 import statistics
 import subprocess
 import tempfile
-import threading
 import time
 import urllib.request
+
+import watching
 
 TICKS = os.sysconf("SC_CLK_TCK")
 GATEWAY, LIVE, SINK = 21310, 21311, 21312
@@ -42,7 +42,9 @@ def resident_bytes(pid):
 
 
 def report(goal, what, figure, target, is_good):
-    rows.append((goal, what, figure, target, "ok" if is_good else "below"))
+    """is_good: whether, or the verdict in words."""
+    verdict = is_good if isinstance(is_good, str) else "ok" if is_good else "below"
+    rows.append((goal, what, figure, target, verdict))
     print(f"   {goal}: {what}: {figure} (goal {target})", flush=True)
 
 
@@ -218,84 +220,6 @@ def riders(build, seconds):
            per_core >= 100000)
 
 
-class Watcher:
-    """Takes Graphite's lines and OTLP's requests, throws them away, and scrapes each second."""
-
-    def __init__(self):
-        self.lines = socket.create_server(("127.0.0.1", 0))
-        self.spans = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.Collector)
-        self.is_watching = True
-        for target in (self.take_lines, self.spans.serve_forever, self.scrape):
-            threading.Thread(target=target, daemon=True).start()
-
-    class Collector(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):  # noqa: N802 (the library's name)
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *arguments):
-            pass
-
-    def take_lines(self):
-        while self.is_watching:
-            peer, _ = self.lines.accept()
-            while peer.recv(1 << 20):
-                pass
-
-    def scrape(self):
-        while self.is_watching:
-            time.sleep(1)
-            try:
-                metrics()
-            except OSError:
-                pass
-
-    @property
-    def settings(self):
-        return [f"graphite.address=127.0.0.1:{self.lines.getsockname()[1]}",
-                "graphite.interval=1s", "log.format=json", "log.level=info",
-                "run.status_interval=1s"]
-
-    @property
-    def endpoint(self):
-        return f"tracing.endpoint=http://127.0.0.1:{self.spans.server_port}"
-
-
-def watched(build, rounds):
-    """What being watched costs: server CPU a packet, unwatched, with logs, scrapes and reports
-    each second, and with one packet in a hundred traced as well; in turn."""
-    names = ("unwatched", "watched", "traced")
-    found = {name: [] for name in names}
-    for _ in range(rounds):
-        for name in names:
-            watcher = None if name == "unwatched" else Watcher()
-            settings = ["gateway.loops=1"]
-            if watcher is not None:
-                settings += watcher.settings
-            else:
-                settings += ["log.level=error", "run.status_interval=0"]
-            if name == "traced":
-                settings += [watcher.endpoint, "tracing.ratio=0.01",
-                             "tracing.traces_per_second=100000"]
-            with tempfile.TemporaryDirectory() as data:
-                server = motorcade(build, "run", data, *settings)
-                found[name].append(cost(server, build, GATEWAY, 50000, 6, 8))
-                server.stop()
-            if watcher is not None:
-                watcher.is_watching = False
-                watcher.spans.shutdown()
-    plain, seen, traced = (statistics.median(found[name]) for name in names)
-    metrics_share = statistics.median(b / a - 1 for a, b in zip(found["unwatched"], found["watched"]))
-    trace_share = statistics.median(b / a - 1 for a, b in zip(found["watched"], found["traced"]))
-    report("watching", "all roles, 50,000 packets/s, eight a segment",
-           f"{plain:.0f} ns unwatched, {seen:.0f} ns with scrapes, reports and logs each second "
-           f"({100 * metrics_share:+.1f} %)", "<= +2 %", metrics_share <= 0.02)
-    report("tracing", "one packet in a hundred", f"{traced:.0f} ns ({100 * trace_share:+.1f} %)",
-           "<= +1 %", trace_share <= 0.01)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("build", type=lambda path: pathlib.Path(path).resolve())
@@ -312,7 +236,7 @@ def main():
     if "G10" in only:
         headline(options.build, options.seconds, options.rate)
     if "observe" in only:
-        watched(options.build, options.rounds)
+        watching.measure(options.build, 4 * options.rounds, report)
     if "G12" in only:
         riders(options.build, min(options.seconds, 10))
     print("\n| goal | what | measured | goal | |\n|---|---|---|---|---|")
