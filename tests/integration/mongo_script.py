@@ -9,10 +9,13 @@ command. `plan` holds what happens to the next inserts, one entry each:
   "concern"      written, but the write concern was not met in time
   "partial"      every other document fails for the moment, the others are written
   "disk_full"    each document is refused for want of disk
+  "disk_closed"  the command is, as a whole
   "cut_before"   the connection is cut before anything is written
   "cut_after"    written, and the connection is cut in the middle of the answer
   "slow"         written, and the answer comes after the client has given up
   "lost"         said to be written, but forgotten
+  "deposed"      by a primary that the others have left meanwhile: the concern was not
+                 met, and what was written goes with it (ScriptedReplicaSet)
 
 `poison` maps a vehicle to the code that its documents are always refused with;
 `blame` is a vehicle whose document makes the server refuse the whole command.
@@ -61,13 +64,23 @@ class ScriptedMongo:
         self.storage = None  # likewise of dbStats and $collStats
         self.index_codes = {}  # field -> what making its index is refused with
         self.done = []  # what became of the plan
+        self.connections = []
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.uri = f"mongodb://{self.address}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR) # or accept() would take one more
         self.listener.close()
+
+    def die(self):
+        self.close()
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def documents(self, name="position"):
         with self.lock:
@@ -87,6 +100,7 @@ class ScriptedMongo:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self.listener.accept()
+                self.connections.append(connection)
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
@@ -242,12 +256,15 @@ class ScriptedMongo:
             return failure(TOO_LARGE, "object to insert too large")
         if act == "not_primary":
             return failure(NOT_PRIMARY, "not primary")
+        if act == "disk_closed":
+            return failure(OUT_OF_DISK, "available disk space is less than required")
         if act == "cut_before":
             raise Cut(b"")
         if act == "disk_full":
             return self._refuse(command, OUT_OF_DISK, "no space left on device")
-        answer = self._write(command, every_other=act == "partial", forgets=act == "lost")
-        if act == "concern":
+        answer = self._write(command, every_other=act == "partial",
+                             forgets=act in ("lost", "deposed"))
+        if act in ("concern", "deposed"):
             answer["writeConcernError"] = {"code": WRITE_CONCERN_FAILED,
                                            "errmsg": "waiting for replication timed out"}
         if act == "cut_after":
@@ -289,3 +306,56 @@ class ScriptedMongo:
         if errors:
             answer["writeErrors"] = errors
         return answer
+
+
+class ScriptedMember(ScriptedMongo):
+    """One of a ScriptedReplicaSet. `claims`: cut off from the others, it takes itself for the
+    primary; no write of its own is ever on more than itself."""
+
+    def __init__(self, replica_set):
+        self.replica_set, self.claims, self.term = replica_set, False, 0
+        super().__init__()
+
+    def _on_ismaster(self, _command):
+        is_primary = self.claims or self.replica_set.primary is self
+        return {**super()._on_ismaster(_command), "ismaster": is_primary,
+                "isWritablePrimary": is_primary, "secondary": not is_primary,
+                "setName": "rs0", "setVersion": 1, "me": self.address,
+                "hosts": [member.address for member in self.replica_set.members],
+                "logicalSessionTimeoutMinutes": 30,
+                **({"electionId": bson.ObjectId("%024x" % self.term), "primary": self.address}
+                   if is_primary else {})}
+
+    _on_hello = _on_ismaster
+
+    def _on_insert(self, command):
+        if self.claims:
+            self.plan.insert(0, "deposed")
+        elif self.replica_set.primary is not self:
+            self.plan.insert(0, "not_primary")
+        elif self.plan[:1] == ["deposed"]:
+            self.replica_set.primary = None
+        return super()._on_insert(command)
+
+
+class ScriptedReplicaSet:
+    """Two members that share what was written with its concern met."""
+
+    def __init__(self):
+        self.primary = None
+        self.members = [ScriptedMember(self), ScriptedMember(self)]
+        self.members[1].collections = self.members[0].collections
+        self.uri = "mongodb://%s/?replicaSet=rs0&heartbeatFrequencyMS=500" % ",".join(
+            member.address for member in self.members)
+        self.elect(self.members[0])
+
+    def elect(self, member):
+        member.term = 1 + max(one.term for one in self.members)
+        self.primary = member
+
+    def documents(self):
+        return self.members[0].documents()
+
+    def close(self):
+        for member in self.members:
+            member.close()

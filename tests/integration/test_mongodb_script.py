@@ -7,10 +7,10 @@ import random
 import pytest
 
 from conftest import wait_for
-from mongo_script import WRITE_CONFLICT, ScriptedMongo
+from mongo_script import WRITE_CONFLICT, ScriptedMongo, ScriptedReplicaSet
 
 DOCUMENT_VALIDATION = 121
-FAULTS = ["not_primary", "concern", "partial", "disk_full", "cut_before", "cut_after"]
+FAULTS = ["not_primary", "concern", "partial", "disk_full", "disk_closed", "cut_before", "cut_after"]
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def mongo():
 
 
 def settings(mongo, **more):
-    return {"sink.kind": "mongodb", "sink.mongodb.uri": f"mongodb://{mongo.address}",
+    return {"sink.kind": "mongodb", "sink.mongodb.uri": mongo.uri,
             "sink.mongodb.socket_timeout": "1s", "sink.mongodb.selection_timeout": "1s",
             "sink.retry_delay_max": "20ms", "sink.breaker_delay": "20ms", "sink.batch_age": "5ms",
             **more}
@@ -68,6 +68,43 @@ def test_all_of_them_at_random(motorcade, mongo, ordered):
     post_and_check(server, mongo, 1000)
 
 
+# ---- a replica set ----
+
+@pytest.mark.parametrize("old", ["steps down", "dies", "claims to be it still"])
+def test_another_primary(motorcade, old):
+    """The old one takes documents that no other member has, at the very moment that it is left; then
+    there is no primary for a while, then another."""
+    replica_set = ScriptedReplicaSet()
+    first, second = replica_set.members
+    server = motorcade(settings(replica_set, **{
+        "sink.breaker_failures": 2}))
+    post_and_check(server, replica_set, 100)
+    first.plan = ["ok", "deposed"]
+    packets = [packet(f"w{seq % 7}", seq) for seq in range(1, 201)]
+    for start in range(0, 100, 5):
+        assert server.post(packets[start:start + 5]).json()["accepted"] == 5
+    wait_for(lambda: "deposed" in first.done, "the old primary to be left")
+    if old == "dies":
+        first.die()
+    first.claims = old.startswith("claims")
+    wait_for(lambda: server.get("/readyz").status == 503, "the store to be unready")
+    assert server.post(packets[100:150]).json()["accepted"] == 50
+    taken = len(first.inserts())
+
+    replica_set.elect(second)
+    assert server.post(packets[150:]).json()["accepted"] == 50
+    server.wait_drained()
+    stored = [(each["vehicle"], int(key[24:32], 16))
+              for key, each in replica_set.documents().items() if each["vehicle"][0] == "w"]
+    assert sorted(stored) == sorted((each["obuid"], each["seq"]) for each in packets)
+    assert second.inserts()
+    wait_for(lambda: server.get("/readyz").status == 200, "readiness")
+    if old == "dies":
+        assert len(first.inserts()) == taken
+    assert server.metric("motorcade_store_dead_letters_total") == 0
+    replica_set.close()
+
+
 def dead_letters(server):
     lines = server.tool("tail", "gpscoords.dead-letters", "--data", server.data, "--from",
                         "earliest", "--no-follow", check=False)
@@ -106,6 +143,22 @@ def test_a_document_that_fails_again_and_again(motorcade, mongo):
                 for document in command["documents"])
     assert tries == 4
     assert server.metric("motorcade_sink_exhausted_total") == 1
+
+
+@pytest.mark.parametrize("fault", ["disk_full", "disk_closed"])
+def test_a_full_disk_of_the_server_makes_no_dead_letters(motorcade, mongo, fault):
+    """However long it lasts: the store waits, unready, and says why."""
+    mongo.plan = [fault] * 1000
+    server = motorcade(settings(mongo, **{"sink.item_attempts": 3, "sink.breaker_failures": 2}))
+    assert server.post([packet("a", seq) for seq in range(1, 11)]).json()["accepted"] == 10
+    wait_for(lambda: mongo.done.count(fault) > 10, "more attempts than a packet has")
+    wait_for(lambda: server.get("/readyz").status == 503, "the store to be unready")
+    assert "disk" in server.log_text()
+    assert not mongo.documents()
+    mongo.plan = []
+    server.wait_drained()
+    assert len(mongo.documents()) == 10
+    assert server.metric("motorcade_store_dead_letters_total") == 0
 
 
 def test_or_the_store_pauses_until_it_is_taken(motorcade, mongo):

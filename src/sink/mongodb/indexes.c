@@ -152,24 +152,12 @@ static bool change_ttl(const struct index *index, mongoc_client_t *client, const
     return is_changed;
 }
 
-/* The server's state, not its opinion of the index (error_codes.yml). */
-static bool is_passing_code(uint32_t code)
-{
-    static const uint32_t codes[] = {6,     7,     24,    46,    50,    89,    91,    112,   117,
-                                     189,   262,   276,   317,   334,   358,   384,   412,   9001,
-                                     10058, 10107, 11600, 11602, 12587, 13388, 13435, 13436, 14031};
-    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
-        if (codes[i] == code)
-            return true;
-    return false;
-}
-
 /* What it says of the index itself, it will say again; and what it does not know
  * (a server that has no such index) comes with all sorts of codes. */
 static bool is_final(const bson_error_t *cause)
 {
     if (cause->domain == MONGOC_ERROR_SERVER)
-        return !is_passing_code(cause->code);
+        return !server_is_state_code((int)cause->code);
     /* A long build on a large collection: it goes on there without us. */
     return cause->domain == MONGOC_ERROR_STREAM && cause->code == MONGOC_ERROR_STREAM_SOCKET &&
            strstr(cause->message, "timeout") != NULL;

@@ -225,6 +225,9 @@ static size_t take_item(struct pen *pen, size_t from, size_t to, const bson_t *i
     case FAULT_DOCUMENT:
         note(pen, row, OUTCOME_REFUSED, message.ptr, message.len);
         break;
+    case FAULT_SERVER:
+        note(pen, row, OUTCOME_UNREACHED, message.ptr, message.len);
+        break;
     case FAULT_PASSING:
         note(pen, row, OUTCOME_FAILED, message.ptr, message.len);
         break;

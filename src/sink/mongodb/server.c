@@ -15,7 +15,10 @@
 
 enum {
     SPARE_CLIENTS = 4, /* beside the writers: readers, tools */
-    UNAUTHORIZED = 13, /* error_codes.yml */
+    /* error_codes.yml */
+    UNAUTHORIZED = 13,
+    LOCK_TIMEOUT = 24,
+    WRITE_CONFLICT = 112,
 };
 
 /* ---- the library, once a process ---- */
@@ -247,6 +250,17 @@ static bool is_document_code(int code)
     return false;
 }
 
+bool server_is_state_code(int code)
+{
+    static const int codes[] = {6,     7,     24,    46,    50,    89,    91,    112,   117,
+                                189,   262,   276,   317,   334,   358,   384,   412,   9001,
+                                10058, 10107, 11600, 11602, 12587, 13388, 13435, 13436, 14031};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (codes[i] == code)
+            return true;
+    return false;
+}
+
 /* "E11000 duplicate key error collection: db.c index: _id_ dup key: …". A server
  * that names no index has no other unique one. */
 static bool is_id_duplicate(struct bytes message, const bson_t *key_pattern)
@@ -265,7 +279,10 @@ enum server_fault server_item_fault(int code, struct bytes message, const bson_t
 {
     if (code == 11000 || code == 11001 || code == 12582)
         return is_id_duplicate(message, key_pattern) ? FAULT_DUPLICATE : FAULT_DOCUMENT;
-    return is_document_code(code) ? FAULT_DOCUMENT : FAULT_PASSING;
+    if (is_document_code(code))
+        return FAULT_DOCUMENT;
+    bool is_contended = code == LOCK_TIMEOUT || code == WRITE_CONFLICT; /* this document, for now */
+    return server_is_state_code(code) && !is_contended ? FAULT_SERVER : FAULT_PASSING;
 }
 
 bool server_blames_document(const bson_error_t *cause)

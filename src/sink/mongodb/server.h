@@ -32,12 +32,15 @@ int server_client_new(mongoc_client_t **out, const struct mongodb_config *config
 enum server_fault {
     FAULT_DUPLICATE, /* the _id is there */
     FAULT_DOCUMENT,  /* this document will never be taken */
-    FAULT_PASSING,   /* anything else: try again */
+    FAULT_SERVER,    /* the server's own state: no primary, no room on its disk, a shard away */
+    FAULT_PASSING,   /* anything else: try again, though not for ever */
 };
 
 /* Of one item: its code, message and keyPattern (NULL when not given). Codes:
  * MongoDB's src/mongo/base/error_codes.yml. */
 enum server_fault server_item_fault(int code, struct bytes message, const bson_t *key_pattern);
+/* A state of the server that passes, not its opinion of what was sent. */
+bool server_is_state_code(int code);
 /* Of a whole command: is one of its documents to blame? */
 bool server_blames_document(const bson_error_t *cause);
 enum { SERVER_REASON_MAX = 512 };

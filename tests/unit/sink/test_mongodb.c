@@ -295,8 +295,10 @@ static void test_what_an_error_means(void **state)
     assert_int_equal(server_item_fault(11000, by_id, other), FAULT_DOCUMENT);
     assert_int_equal(server_item_fault(121, plain, NULL), FAULT_DOCUMENT);
     assert_int_equal(server_item_fault(16755, plain, NULL), FAULT_DOCUMENT);
-    assert_int_equal(server_item_fault(14031, plain, NULL), FAULT_PASSING); /* OutOfDiskSpace */
-    assert_int_equal(server_item_fault(10107, plain, NULL), FAULT_PASSING); /* not primary */
+    assert_int_equal(server_item_fault(14031, plain, NULL), FAULT_SERVER); /* OutOfDiskSpace */
+    assert_int_equal(server_item_fault(10107, plain, NULL), FAULT_SERVER); /* not primary */
+    assert_int_equal(server_item_fault(112, plain, NULL), FAULT_PASSING);  /* WriteConflict */
+    assert_int_equal(server_item_fault(8, plain, NULL), FAULT_PASSING);    /* UnknownError */
     bson_destroy(id);
     bson_destroy(other);
 }
