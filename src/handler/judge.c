@@ -185,12 +185,19 @@ static void judge_packet(struct judge *judge, const struct ruleset *ruleset,
     }
 }
 
+/* Nothing is decided yet. */
+static void begin(struct judge *judge)
+{
+    judge->decision.failed_count = 0;
+    judge->decision.class = JUDGE_NO_CLASS;
+}
+
 void judge_record(struct judge *judge, const struct ruleset *ruleset, const struct consumed *in,
                   const char *topic, struct judgement *out)
 {
     struct mc mc;
     struct reject reject;
-    judge->decision.failed_count = 0;
+    begin(judge);
     switch (read_record(judge, in, &mc, &reject)) {
     case READ_PACKET:
         judge_packet(judge, ruleset, in, topic, &mc, out);
@@ -223,7 +230,7 @@ void judge_divert(struct judge *judge, const struct ruleset *ruleset, const stru
                   const char *topic, enum reason reason, const char *detail, struct judgement *out)
 {
     struct mc mc;
-    judge->decision.failed_count = 0;
+    begin(judge);
     if (!mc_decode(in->record.mc, &mc))
         mc = mc_of_unknown(in);
     dead_letter(judge, ruleset, in, topic, &mc, reason, detail, out);

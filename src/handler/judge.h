@@ -8,6 +8,9 @@
 #include "vehicle/mc.h"
 #include "vehicle/ruleset.h"
 
+/* decision.class of a record that could not be read. */
+enum { JUDGE_NO_CLASS = RULESET_CLASSES_MAX };
+
 struct judge {
     /* Of the ruleset in use; borrowed. NULL only when it needs none. */
     struct rule_thread *thread;
@@ -29,8 +32,8 @@ struct judgement {
 int judge_init(struct judge *judge, struct error *err);
 void judge_deinit(struct judge *judge);
 
-/* judge->decision holds the rules that failed. The record's traceparent is taken
- * over as it is; trail.h puts the handler's own in its place. */
+/* judge->decision holds the rules that failed and the vehicle's class. The record's traceparent is
+ * taken over as it is; trail.h puts the handler's own in its place. */
 void judge_record(struct judge *judge, const struct ruleset *ruleset, const struct consumed *in,
                   const char *topic, struct judgement *out);
 /* What rules remember, without an output. */

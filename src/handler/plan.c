@@ -21,7 +21,7 @@ static int make_topics(struct plan *plan, struct broker *broker, const char *con
     return 0;
 }
 
-/* Names of rules and categories are [a-z0-9-]: nothing to escape in a label. */
+/* Names of rules, categories and classes are [a-z0-9-]: nothing to escape in a label. */
 static void make_series(struct plan *plan)
 {
     char label[128];
@@ -35,6 +35,10 @@ static void make_series(struct plan *plan)
         snprintf(label, sizeof label, "category=\"%s\"",
                  ruleset_category_name(plan->ruleset, i).ptr);
         plan->categories[i] = metrics_series(METRIC_HANDLER_CATEGORIES, label);
+    }
+    for (size_t i = 0; i < ruleset_class_count(plan->ruleset); i++) {
+        snprintf(label, sizeof label, "class=\"%s\"", ruleset_class_name(plan->ruleset, i).ptr);
+        plan->classes[i] = metrics_series(METRIC_HANDLER_CLASSES, label);
     }
 }
 
@@ -52,9 +56,10 @@ int plan_new(struct plan **out, struct broker *broker, struct ruleset *ruleset,
     plan->rule_failures = calloc(ruleset_rule_count(ruleset) + 1, sizeof(struct metric_series *));
     plan->rule_breaks = calloc(ruleset_rule_count(ruleset) + 1, sizeof(struct metric_series *));
     plan->categories = calloc(plan->output_count, sizeof(struct metric_series *));
+    plan->classes = calloc(ruleset_class_count(ruleset), sizeof(struct metric_series *));
     int result = 0;
     if (plan->outputs == NULL || plan->rule_failures == NULL || plan->rule_breaks == NULL ||
-        plan->categories == NULL)
+        plan->categories == NULL || plan->classes == NULL)
         result = error_set(err, ERROR_MEMORY, "no memory for a ruleset");
     else
         result = make_topics(plan, broker, ingest, err);
@@ -82,5 +87,6 @@ void plan_unref(struct plan *plan)
     free(plan->rule_failures);
     free(plan->rule_breaks);
     free(plan->categories);
+    free(plan->classes);
     free(plan);
 }

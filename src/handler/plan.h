@@ -19,6 +19,7 @@ struct plan {
     struct metric_series **rule_failures;
     struct metric_series **rule_breaks; /* NULL: the rule's kind can't */
     struct metric_series **categories;
+    struct metric_series **classes;
 };
 
 int plan_new(struct plan **out, struct broker *broker, struct ruleset *ruleset,

@@ -7,6 +7,7 @@ void tally_count(struct tally *tally, const struct judgement *judgement,
                  const struct decision *decision)
 {
     tally->verdicts[judgement->verdict]++;
+    tally->classes[decision->class]++;
     if (judgement->verdict == VERDICT_DEAD_LETTER)
         tally->reasons[judgement->reason]++;
     else
@@ -28,6 +29,9 @@ void tally_give(struct tally *tally, const struct plan *plan)
     for (size_t i = 0; i < ruleset_category_count(plan->ruleset); i++)
         if (tally->categories[i] > 0)
             metric_series_add(plan->categories[i], (int64_t)tally->categories[i]);
+    for (size_t i = 0; i < ruleset_class_count(plan->ruleset); i++)
+        if (tally->classes[i] > 0)
+            metric_series_add(plan->classes[i], (int64_t)tally->classes[i]);
     for (size_t i = 0; tally->failures > 0 && i < ruleset_rule_count(plan->ruleset); i++)
         if (tally->rule_failures[i] > 0)
             metric_series_add(plan->rule_failures[i], (int64_t)tally->rule_failures[i]);

@@ -11,6 +11,7 @@ struct tally {
     uint64_t verdicts[VERDICT_COUNT];
     uint64_t reasons[REASON_COUNT];
     uint64_t categories[RULESET_CATEGORIES_MAX];
+    uint64_t classes[JUDGE_NO_CLASS + 1];
     uint64_t failures;
     uint64_t rule_failures[RULESET_RULES_MAX];
 };

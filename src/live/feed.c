@@ -296,6 +296,8 @@ static void put(struct feed *feed, const struct roster_report *report, int64_t s
         return;
     case ROSTER_UPDATED:
         metrics_add(METRIC_LIVE_UPDATES, 0, 1);
+        if (feed->is_caught_up) /* what is read again after a start was counted before it */
+            metrics_observe(METRIC_LIVE_GAP, 0, change.gap_ns > 0 ? change.gap_ns : 0);
         feed->on_change(feed->context, &change);
         return;
     case ROSTER_STALE:

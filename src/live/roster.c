@@ -267,7 +267,8 @@ enum roster_verdict roster_put(struct roster *roster, const struct roster_report
         return add(roster, report, now_ns, change);
     if (!is_newer(report, entry))
         return ROSTER_STALE;
-    *change = (struct roster_change){entry, entry->lat, entry->lon, entry->cell};
+    *change = (struct roster_change){entry, entry->lat, entry->lon, entry->cell,
+                                     report->received_ns - entry->received_ns};
     if (reserve_text(entry, entry->vehicle_len + report->json.len) != 0 ||
         move(roster, entry, report) != 0)
         return ROSTER_NO_MEMORY;

@@ -90,6 +90,7 @@ struct roster_change {
     struct roster_entry *entry;
     double old_lat, old_lon; /* ROSTER_UPDATED */
     uint32_t old_cell; /* equal to entry->cell when it stayed in its cell; GRID_NONE when new */
+    int64_t gap_ns;    /* ROSTER_UPDATED: between the receipts of the packet before and this one */
 };
 
 uint64_t roster_hash(struct bytes vehicle);

@@ -28,6 +28,7 @@ const struct metric_info metric_infos[] = {
 
 /* 1 µs … 67 s, and 1 … 2^30. */
 static const struct metric_buckets durations = {NS_PER_US, 26, 1, 1e9};
+static const struct metric_buckets gaps = {NS_PER_MS, 26, 1, 1e9}; /* to 18 hours */
 static const struct metric_buckets amounts = {1, 30, 2, 1};
 
 struct place {
@@ -83,13 +84,17 @@ static unsigned labels_of(enum metric id)
     return has_values(id, "@") ? LABELS_MAX : count_words(metric_infos[id].values);
 }
 
+static bool ends_in(const char *name, const char *suffix)
+{
+    size_t len = strlen(name), suffix_len = strlen(suffix);
+    return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+}
+
 static const struct metric_buckets *buckets_of(const char *name)
 {
-    static const char suffix[] = "_seconds";
-    size_t len = strlen(name);
-    bool is_duration =
-        len >= sizeof suffix && strcmp(name + len - (sizeof suffix - 1), suffix) == 0;
-    return is_duration ? &durations : &amounts;
+    if (ends_in(name, "_gap_seconds"))
+        return &gaps;
+    return ends_in(name, "_seconds") ? &durations : &amounts;
 }
 
 unsigned metric_bucket_count(enum metric id)

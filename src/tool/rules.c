@@ -85,9 +85,9 @@ static int check(struct work *work, struct error *err)
         return -1;
     char lookback[TEXT_UNIT_MAX];
     int lookback_len = (int)text_from_duration_ns(lookback, ruleset_lookback_ns(ruleset));
-    buf_printf(&work->out, "good: %zu categories, %zu rules, hash %016llx",
+    buf_printf(&work->out, "good: %zu categories, %zu rules, %zu classes of vehicles, hash %016llx",
                ruleset_category_count(ruleset), ruleset_rule_count(ruleset),
-               (unsigned long long)ruleset_hash(ruleset));
+               ruleset_class_count(ruleset), (unsigned long long)ruleset_hash(ruleset));
     if (ruleset_lookback_ns(ruleset) > 0)
         buf_printf(&work->out, "; remembers %zu bytes of a vehicle, looks back %.*s",
                    ruleset_state_bytes(ruleset), lookback_len, lookback);

@@ -16,7 +16,8 @@ static int allocate(struct trial *trial, struct error *err)
     size_t rules = ruleset_rule_count(trial->ruleset);
     trial->rules = calloc(rules + 1, sizeof *trial->rules);
     trial->categories = calloc(ruleset_category_count(trial->ruleset), sizeof *trial->categories);
-    bool is_good = trial->rules != NULL && trial->categories != NULL;
+    trial->classes = calloc(ruleset_class_count(trial->ruleset), sizeof *trial->classes);
+    bool is_good = trial->rules != NULL && trial->categories != NULL && trial->classes != NULL;
     for (size_t i = 0; is_good && i < rules; i++) {
         trial->rules[i].examples = calloc(trial->examples_max + 1, TRIAL_EXAMPLE_BYTES);
         is_good = trial->rules[i].examples != NULL;
@@ -47,6 +48,7 @@ void trial_close(struct trial *trial)
         free(trial->rules[i].examples);
     free(trial->rules);
     free(trial->categories);
+    free(trial->classes);
     ruleset_thread_free(trial->judge.thread);
     judge_deinit(&trial->judge);
     ruleset_unref(trial->ruleset);
@@ -148,6 +150,7 @@ void trial_take(struct trial *trial, const struct consumed *in, const char *topi
         return;
     }
     trial->verdicts[judgement.verdict]++;
+    trial->classes[trial->judge.decision.class]++;
     if (judgement.verdict != VERDICT_DEAD_LETTER && judgement.verdict != VERDICT_DROP)
         trial->categories[trial->judge.decision.category]++;
     count_rules(trial, in);
@@ -176,6 +179,11 @@ static void print_totals(const struct trial *trial, struct buf *out)
         buf_printf(out, "to %-29s %12llu  %5.1f %%\n", ruleset_category_name(trial->ruleset, i).ptr,
                    (unsigned long long)trial->categories[i],
                    share(trial->categories[i], trial->packets));
+    buf_append_text(out, "\n");
+    for (size_t i = 0; i < ruleset_class_count(trial->ruleset); i++)
+        buf_printf(out, "of class %-23s %12llu  %5.1f %%\n",
+                   ruleset_class_name(trial->ruleset, i).ptr, (unsigned long long)trial->classes[i],
+                   share(trial->classes[i], trial->packets));
 }
 
 static void print_rule(const struct trial *trial, size_t i, struct buf *out)
@@ -235,6 +243,11 @@ void trial_print_json(const struct trial *trial, struct buf *out)
         buf_printf(out, "%s\"%s\":%llu", i == 0 ? "" : ",",
                    ruleset_category_name(trial->ruleset, i).ptr,
                    (unsigned long long)trial->categories[i]);
+    buf_append_text(out, "},\"classes\":{");
+    for (size_t i = 0; i < ruleset_class_count(trial->ruleset); i++)
+        buf_printf(out, "%s\"%s\":%llu", i == 0 ? "" : ",",
+                   ruleset_class_name(trial->ruleset, i).ptr,
+                   (unsigned long long)trial->classes[i]);
     buf_append_text(out, "},\"rules\":[");
     for (size_t i = 0; i < ruleset_rule_count(trial->ruleset); i++) {
         buf_append_text(out, i == 0 ? "" : ",");

@@ -21,6 +21,7 @@ struct trial {
     uint64_t packets, unreadable;
     uint64_t verdicts[VERDICT_COUNT];
     uint64_t *categories; /* where packets went */
+    uint64_t *classes;    /* whose they were */
     struct trial_rule *rules;
 };
 

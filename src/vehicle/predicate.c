@@ -23,6 +23,7 @@ enum op {
     OP_ABSENT,  /* none of mask */
     OP_HAS,     /* field, by looking */
     OP_ONE_OF,  /* field is one of values */
+    OP_PREFIX,  /* field is text that begins with one of values */
     OP_BETWEEN, /* field is a number in low..high, each bound maybe excluded */
 };
 
@@ -44,6 +45,24 @@ static bool is_one_of(const struct predicate_node *node, const struct packet *pa
     for (size_t i = 0; i < node->values.count; i++)
         if (value_equal(&node->values.items[i], &value))
             return true;
+    return false;
+}
+
+/* A text of more than this with escapes in it begins with nothing. */
+enum { ESCAPED_MAX = 1024 };
+
+static bool has_prefix(const struct predicate_node *node, const struct packet *packet)
+{
+    struct value value = field_read(&node->field, packet);
+    char room[ESCAPED_MAX];
+    struct bytes text;
+    if (value.type != VALUE_TEXT || !value_plain_text(&value, room, sizeof room, &text))
+        return false;
+    for (size_t i = 0; i < node->values.count; i++) {
+        struct bytes prefix = node->values.items[i].text;
+        if (text.len >= prefix.len && memcmp(text.ptr, prefix.ptr, prefix.len) == 0)
+            return true;
+    }
     return false;
 }
 
@@ -77,6 +96,8 @@ static bool holds(const struct predicate_node *node, const struct packet *packet
         return field_is_present(&node->field, packet);
     case OP_ONE_OF:
         return is_one_of(node, packet);
+    case OP_PREFIX:
+        return has_prefix(node, packet);
     case OP_BETWEEN:
         return is_between(node, packet);
     }
@@ -118,9 +139,9 @@ static enum certainty of_dialect(const struct predicate_node *node, enum packet_
         return (node->mask >> dialect & 1) != 0 ? CERTAINLY : CERTAINLY_NOT;
     case OP_PRESENT:
     case OP_ABSENT:
-        return node->mask == 0 ? CERTAINLY : UNCERTAIN;
     case OP_HAS:
     case OP_ONE_OF:
+    case OP_PREFIX:
     case OP_BETWEEN:
         return UNCERTAIN;
     }
@@ -199,6 +220,27 @@ static int compile_dialects(struct builder *builder, const struct yaml_node *yam
     return 0;
 }
 
+/* A text or a list of them, whatever it looks like: 17 is text here. */
+static int read_texts(struct builder *builder, const struct yaml_node *yaml, const char *what,
+                      struct rule_values *out, struct error *err)
+{
+    bool is_list = yaml_kind(yaml) == YAML_SEQUENCE;
+    size_t count = is_list ? yaml_count(yaml) : 1;
+    struct value *values = rule_alloc(builder->arena, (count + 1) * sizeof *values);
+    if (values == NULL)
+        return error_set(err, ERROR_MEMORY, "no memory for a ruleset");
+    if (count == 0)
+        return yaml_error(yaml, err, "at least one %s is wanted", what);
+    for (size_t i = 0; i < count; i++) {
+        const struct yaml_node *item = is_list ? yaml_item(yaml, i) : yaml;
+        if (yaml_kind(item) != YAML_SCALAR || yaml_text(item).len == 0)
+            return yaml_error(item, err, "a %s is text of at least one byte", what);
+        values[i] = (struct value){.type = VALUE_TEXT, .text = yaml_text(item)};
+    }
+    *out = (struct rule_values){values, count};
+    return 0;
+}
+
 static int compile_types(struct builder *builder, const struct yaml_node *yaml, struct error *err)
 {
     struct predicate_node *node = append(builder, yaml, OP_ONE_OF, err);
@@ -206,19 +248,7 @@ static int compile_types(struct builder *builder, const struct yaml_node *yaml, 
         return -1;
     node->field = (struct field){
         .name = BYTES("type"), .type = FIELD_TEXT, .offset = offsetof(struct packet, type)};
-    bool is_list = yaml_kind(yaml) == YAML_SEQUENCE;
-    size_t count = is_list ? yaml_count(yaml) : 1;
-    struct value *values = rule_alloc(builder->arena, (count + 1) * sizeof *values);
-    if (values == NULL)
-        return error_set(err, ERROR_MEMORY, "no memory for a ruleset");
-    for (size_t i = 0; i < count; i++) {
-        const struct yaml_node *item = is_list ? yaml_item(yaml, i) : yaml;
-        if (yaml_kind(item) != YAML_SCALAR)
-            return yaml_error(item, err, "a type is text");
-        values[i] = (struct value){.type = VALUE_TEXT, .text = yaml_text(item)};
-    }
-    node->values = (struct rule_values){values, count};
-    return 0;
+    return read_texts(builder, yaml, "type", &node->values, err);
 }
 
 /* A field whose presence only a look can tell. */
@@ -245,15 +275,20 @@ static int compile_presence(struct builder *builder, const struct yaml_node *yam
     const char *what = is_present ? "present" : "absent";
     if (rule_read_fields(yaml, what, builder->arena, &fields, err) != 0)
         return -1;
-    struct predicate_node *node = append(builder, yaml, is_present ? OP_PRESENT : OP_ABSENT, err);
-    if (node == NULL)
-        return -1;
-    for (size_t i = 0; i < fields.count; i++) {
-        node->mask |= fields.items[i].mask;
+    uint32_t mask = 0;
+    for (size_t i = 0; i < fields.count; i++)
+        mask |= fields.items[i].mask;
+    if (mask != 0) {
+        struct predicate_node *node =
+            append(builder, yaml, is_present ? OP_PRESENT : OP_ABSENT, err);
+        if (node == NULL)
+            return -1;
+        node->mask = mask;
+    }
+    for (size_t i = 0; i < fields.count; i++)
         if (fields.items[i].mask == 0 &&
             append_look(builder, yaml, &fields.items[i], is_present, err) != 0)
             return -1;
-    }
     return 0;
 }
 
@@ -295,6 +330,10 @@ static int read_bound(struct builder *builder, const struct yaml_node *yaml, con
         return read_high(yaml, key, strcmp(key, "below") == 0, node, err);
     if (strcmp(key, "equals") == 0)
         return read_equals(builder, yaml, node, err);
+    if (strcmp(key, "starts_with") == 0) {
+        node->op = OP_PREFIX;
+        return read_texts(builder, yaml, "beginning", &node->values, err);
+    }
     node->op = OP_ONE_OF;
     return rule_read_values(yaml, key, builder->arena, &node->values, err);
 }
@@ -307,12 +346,15 @@ static int check_comparison(const struct yaml_node *yaml, const struct predicate
         if (yaml_get(yaml, pairs[i][0]) != NULL && yaml_get(yaml, pairs[i][1]) != NULL)
             return yaml_error(yaml, err, "\"%s\" and \"%s\" together: one of them", pairs[i][0],
                               pairs[i][1]);
-    bool is_choice = yaml_get(yaml, "equals") != NULL || yaml_get(yaml, "one_of") != NULL;
+    bool is_choice = node->op != OP_BETWEEN;
     if (yaml_count(yaml) < 2 || (is_choice && yaml_count(yaml) > 2))
         return yaml_error(yaml, err,
-                          "a comparison has a field and either equals, one_of, or bounds (above, "
-                          "at_least, below, at_most)");
+                          "a comparison has a field and either equals, one_of, starts_with, or "
+                          "bounds (above, at_least, below, at_most)");
     bool is_number = node->field.type == FIELD_NUMBER || node->field.type == FIELD_SIGNAL;
+    if (node->op == OP_PREFIX && node->field.type == FIELD_NUMBER)
+        return yaml_error(yaml, err, "\"%s\" is a number: it starts with no text",
+                          node->field.name.ptr);
     if (!is_choice && !is_number)
         return yaml_error(yaml, err, "\"%s\" is no number: it has no bounds", node->field.name.ptr);
     if (node->field.type == FIELD_TIME)
@@ -323,7 +365,7 @@ static int check_comparison(const struct yaml_node *yaml, const struct predicate
 static int compile_comparison(struct builder *builder, const struct yaml_node *yaml,
                               struct error *err)
 {
-    static const char *const known[] = {"field", "equals",   "one_of",  "above",
+    static const char *const known[] = {"field", "equals",   "one_of",  "starts_with", "above",
                                         "below", "at_least", "at_most", NULL};
     if (yaml_kind(yaml) != YAML_MAPPING)
         return yaml_error(yaml, err, "a comparison is a mapping with a field");

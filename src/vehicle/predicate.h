@@ -6,7 +6,7 @@
  *   present: field | [fields]       all of them are there
  *   absent: field | [fields]        none of them is there
  *   where: [{field: speed, at_least: 3}, …]   comparisons: equals, one_of,
- *          above, at_least, below, at_most; an absent field fails them
+ *          starts_with, above, at_least, below, at_most; an absent field fails them
  *   any: [condition, …] · all: [condition, …] · not: condition
  * An empty mapping always holds. Pure; immutable once compiled. */
 #pragma once

@@ -43,6 +43,16 @@ struct bytes ruleset_category_name(const struct ruleset *ruleset, size_t categor
     return ruleset->categories[category].name;
 }
 
+size_t ruleset_class_count(const struct ruleset *ruleset)
+{
+    return ruleset->class_count;
+}
+
+struct bytes ruleset_class_name(const struct ruleset *ruleset, size_t number)
+{
+    return ruleset->classes[number].name;
+}
+
 size_t ruleset_rule_count(const struct ruleset *ruleset)
 {
     return ruleset->rule_count;
@@ -61,13 +71,18 @@ const struct rule *ruleset_category_rule(const struct ruleset *ruleset, size_t c
 
 /* ---- deciding ---- */
 
+static inline size_t find(const struct candidate *const lists[DIALECTS_MAX],
+                          const struct packet *packet)
+{
+    const struct candidate *candidate = lists[packet->dialect % DIALECTS_MAX];
+    while (candidate->match != NULL && !predicate_holds(candidate->match, packet))
+        candidate++;
+    return candidate->number;
+}
+
 static size_t find_category(const struct ruleset *ruleset, const struct packet *packet)
 {
-    const struct candidate *candidate = ruleset->candidates[packet->dialect % DIALECTS_MAX];
-    while (!candidate->is_certain &&
-           !predicate_holds(&ruleset->categories[candidate->category].match, packet))
-        candidate++;
-    return candidate->category;
+    return find(ruleset->candidates, packet);
 }
 
 /* The same packets, or vehicles, each time. */
@@ -191,6 +206,7 @@ enum verdict ruleset_apply(const struct ruleset *ruleset, struct packet *packet,
     out->category = ruleset->has_transforms ? transform(ruleset, packet, context)
                                             : find_category(ruleset, packet);
     out->matched = out->category;
+    out->class = find(ruleset->class_candidates, packet);
     out->failed_count = 0;
     const struct category *category = &ruleset->categories[out->category];
     packet->category = category->name;

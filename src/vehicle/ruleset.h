@@ -6,6 +6,7 @@
  *   rules:        common: run for every packet, before its category's own
  *   categories:   in this order, the first that matches wins; `other` is last
  *                 and needs no match
+ *   classes:      of vehicles, likewise; only counted
  *
  * Whoever loads a new ruleset swaps it in only when loading succeeded: a bad
  * file leaves the old one in force. */
@@ -22,6 +23,7 @@
 
 enum {
     RULESET_CATEGORIES_MAX = 64, /* `other` included */
+    RULESET_CLASSES_MAX = 64,    /* `other` included */
     RULESET_RULES_MAX = 1024,
     RULESET_TEXT_MAX = 4 << 20, /* bytes of one file */
     RULESET_DETAIL_MAX = 256,
@@ -54,6 +56,9 @@ uint64_t ruleset_hash(const struct ruleset *ruleset);
 /* Categories in order; the last is `other`. */
 size_t ruleset_category_count(const struct ruleset *ruleset);
 struct bytes ruleset_category_name(const struct ruleset *ruleset, size_t category);
+/* Classes of vehicles in order; the last is `other`. */
+size_t ruleset_class_count(const struct ruleset *ruleset);
+struct bytes ruleset_class_name(const struct ruleset *ruleset, size_t number);
 size_t ruleset_rule_count(const struct ruleset *ruleset);
 const struct rule *ruleset_rule(const struct ruleset *ruleset, size_t index);
 
@@ -83,6 +88,7 @@ enum { VERDICT_COUNT = VERDICT_ROUTE + 1 };
 struct decision {
     size_t category;    /* of ROUTE: where it goes */
     size_t matched;     /* whose rules were run */
+    size_t class;       /* the vehicle's */
     enum reason reason; /* of DEAD_LETTER */
     /* Every rule that failed; the last is the one that decided, but for FLAG. */
     const struct rule *failed[17];

@@ -32,6 +32,8 @@ struct loader {
     struct category other;
     struct rule_list other_own;
     bool has_other;
+    struct class classes[RULESET_CLASSES_MAX];
+    size_t class_count;
     uint64_t hashes[FILES_MAX + 1]; /* of the YAML files; then of what they name */
     size_t file_count;
     struct rule_files files; /* that rules name */
@@ -192,6 +194,35 @@ static int take_categories(struct loader *loader, const struct yaml_node *node, 
     return 0;
 }
 
+/* ---- classes of vehicles ---- */
+
+static int take_class(struct loader *loader, const struct yaml_node *node, struct error *err)
+{
+    if (loader->class_count == RULESET_CLASSES_MAX - 1)
+        return yaml_error(node, err, "more than %d classes of vehicles", RULESET_CLASSES_MAX - 1);
+    struct class *class = &loader->classes[loader->class_count];
+    if (class_compile(node, &loader->ruleset->arena, class, err) != 0)
+        return -1;
+    for (size_t i = 0; i < loader->class_count; i++)
+        if (bytes_equal(loader->classes[i].name, class->name))
+            return yaml_error(yaml_get(node, "name"), err, "two classes have the name \"%s\"",
+                              class->name.ptr);
+    loader->class_count++;
+    return 0;
+}
+
+static int take_classes(struct loader *loader, const struct yaml_node *node, struct error *err)
+{
+    if (node == NULL || yaml_is_null(node))
+        return 0;
+    if (yaml_kind(node) != YAML_SEQUENCE)
+        return yaml_error(node, err, "classes must be a list: their order decides");
+    for (size_t i = 0; i < yaml_count(node); i++)
+        if (take_class(loader, yaml_item(node, i), err) != 0)
+            return -1;
+    return 0;
+}
+
 /* ---- documents ---- */
 
 static int check_version(const struct yaml_node *root, struct error *err)
@@ -208,13 +239,15 @@ static int check_version(const struct yaml_node *root, struct error *err)
 
 static int take_root(struct loader *loader, const struct yaml_node *root, struct error *err)
 {
-    static const char *const known[] = {"version", "transform", "rules", "categories", NULL};
+    static const char *const known[] = {"version",    "transform", "rules",
+                                        "categories", "classes",   NULL};
     if (yaml_kind(root) != YAML_MAPPING)
         return yaml_error(root, err, "a ruleset is a mapping with rules and categories");
     if (yaml_check_keys(root, known, err) != 0 || check_version(root, err) != 0)
         return -1;
     if (take_common_transform(loader, yaml_get(root, "transform"), err) != 0 ||
-        take_rules(loader, yaml_get(root, "rules"), &loader->common, err) != 0)
+        take_rules(loader, yaml_get(root, "rules"), &loader->common, err) != 0 ||
+        take_classes(loader, yaml_get(root, "classes"), err) != 0)
         return -1;
     return take_categories(loader, yaml_get(root, "categories"), err);
 }
@@ -403,24 +436,54 @@ static int lay_out(struct loader *loader, struct category *category, const struc
     return 0;
 }
 
-/* Per dialect: without the categories that can't match it, up to the first that
- * takes all of it. */
-static int list_candidates(struct ruleset *ruleset, enum packet_dialect dialect, struct error *err)
+/* Of one dialect: without those that can't match it, up to the first that takes
+ * all of it; the last has no match. NULL without memory. */
+static const struct candidate *candidates_of(struct rule_arena *arena,
+                                             const struct predicate *const *matches, size_t count,
+                                             enum packet_dialect dialect)
 {
-    struct candidate *list = rule_alloc(&ruleset->arena, ruleset->category_count * sizeof *list);
-    if (list == NULL)
-        return no_memory(err);
-    ruleset->candidates[dialect] = list;
-    for (size_t i = 0; i < ruleset->category_count; i++) {
-        bool is_other = i + 1 == ruleset->category_count;
+    struct candidate *list = rule_alloc(arena, count * sizeof *list), *next = list;
+    for (size_t i = 0; list != NULL && i < count; i++) {
         enum certainty certainty =
-            is_other ? CERTAINLY : predicate_of_dialect(&ruleset->categories[i].match, dialect);
+            matches[i] == NULL ? CERTAINLY : predicate_of_dialect(matches[i], dialect);
         if (certainty == CERTAINLY_NOT)
             continue;
-        *list++ = (struct candidate){(uint16_t)i, certainty == CERTAINLY};
+        *next++ = (struct candidate){certainty == CERTAINLY ? NULL : matches[i], i};
         if (certainty == CERTAINLY)
             break;
     }
+    return list;
+}
+
+static int list_candidates(struct ruleset *ruleset, struct error *err)
+{
+    const struct predicate *categories[RULESET_CATEGORIES_MAX] = {NULL};
+    const struct predicate *classes[RULESET_CLASSES_MAX] = {NULL};
+    for (size_t i = 0; i + 1 < ruleset->category_count; i++)
+        categories[i] = &ruleset->categories[i].match;
+    for (size_t i = 0; i + 1 < ruleset->class_count; i++)
+        classes[i] = &ruleset->classes[i].match;
+    for (unsigned i = 0; i < DIALECTS_MAX; i++) {
+        enum packet_dialect dialect = (enum packet_dialect)i;
+        ruleset->candidates[i] =
+            candidates_of(&ruleset->arena, categories, ruleset->category_count, dialect);
+        ruleset->class_candidates[i] =
+            candidates_of(&ruleset->arena, classes, ruleset->class_count, dialect);
+        if (ruleset->candidates[i] == NULL || ruleset->class_candidates[i] == NULL)
+            return no_memory(err);
+    }
+    return 0;
+}
+
+static int copy_classes(struct loader *loader, struct error *err)
+{
+    struct ruleset *ruleset = loader->ruleset;
+    ruleset->class_count = loader->class_count + 1;
+    ruleset->classes = rule_alloc(&ruleset->arena, ruleset->class_count * sizeof(struct class));
+    if (ruleset->classes == NULL)
+        return no_memory(err);
+    memcpy(ruleset->classes, loader->classes, loader->class_count * sizeof(struct class));
+    ruleset->classes[loader->class_count] = (struct class){.name = BYTES("other")};
     return 0;
 }
 
@@ -472,9 +535,8 @@ static int complete(struct loader *loader, struct error *err)
     }
     ruleset->category_count = count;
     measure_transforms(ruleset);
-    for (unsigned dialect = 0; dialect < DIALECTS_MAX; dialect++)
-        if (list_candidates(ruleset, (enum packet_dialect)dialect, err) != 0)
-            return -1;
+    if (copy_classes(loader, err) != 0 || list_candidates(ruleset, err) != 0)
+        return -1;
     for (size_t i = 0; i < loader->all.count; i++) {
         ruleset->rules[i] = loader->all.items[i];
         ruleset->has_machines |= loader->all.items[i]->kind->machine_new != NULL;

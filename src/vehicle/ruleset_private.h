@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "vehicle/category.h"
+#include "vehicle/class.h"
 #include "vehicle/ruleset.h"
 
 /* Allocations that live as long as the ruleset, and what else ends with it. */
@@ -14,10 +15,10 @@ struct rule_arena {
 };
 void rule_arena_deinit(struct rule_arena *arena);
 
-/* A category that a packet of some dialect may belong to. */
+/* A category, or class, that a packet of some dialect may belong to. */
 struct candidate {
-    uint16_t category;
-    bool is_certain; /* its match needs no look at the packet; always so of the last */
+    const struct predicate *match; /* NULL: needs no look at the packet; always so of the last */
+    size_t number;
 };
 
 enum { DIALECTS_MAX = 32 }; /* ids are below */
@@ -38,7 +39,11 @@ struct ruleset {
     size_t document_count;
     struct category *categories; /* the last is `other` */
     size_t category_count;
-    const struct candidate *candidates[DIALECTS_MAX]; /* by dialect; ends with a certain one */
+    struct class *classes; /* the last is `other` */
+    size_t class_count;
+    /* By dialect; each list ends with a certain one. */
+    const struct candidate *candidates[DIALECTS_MAX];
+    const struct candidate *class_candidates[DIALECTS_MAX];
     const struct rule **rules;
     size_t rule_count;
 };

@@ -29,6 +29,20 @@ static const char intro[] =
     "leave on `data-topic.taxi`. Names are 1-40 of `a-z`, `0-9` and `-`; at most 63 categories and "
     "1024 rules.\n";
 
+static const char classes[] =
+    "\n## classes\n"
+    "\n"
+    "Which classes of vehicles there are, for the figures: `handler_class_records_total` counts "
+    "the packets of each, whatever the rules say of them. As with categories the first that "
+    "matches takes the packet, as the common and its category's `transform` left it; what none "
+    "matches is `other`, which is not declared. At most 63, with names like those of categories.\n"
+    "\n"
+    "```yaml\n"
+    "classes:\n"
+    "  - {name: bus, match: {where: [{field: vehicle, starts_with: [bus-, b-]}]}}\n"
+    "  - {name: van, match: {where: [{field: payload.kind, equals: van}]}}\n"
+    "```\n";
+
 static const char match[] =
     "\n## match\n"
     "\n"
@@ -41,8 +55,8 @@ static const char match[] =
     "| `present: field` or a list | all of these fields are there |\n"
     "| `absent: field` or a list | none of these fields is there |\n"
     "| `where: [comparison, ...]` | all comparisons hold: `{field: speed, at_least: 3}` with "
-    "`above`, `at_least`, `below`, `at_most`, or `equals`, or `one_of` with a list; a comparison "
-    "with an absent field does not hold |\n"
+    "`above`, `at_least`, `below`, `at_most`, or `equals`, or `one_of` with a list, or "
+    "`starts_with` a text or one of a list; a comparison with an absent field does not hold |\n"
     "| `any: [match, ...]` | one of them holds |\n"
     "| `all: [match, ...]` | all of them hold |\n"
     "| `not: match` | it does not hold |\n";
@@ -137,6 +151,7 @@ static void print_common(struct buf *out)
 int ruleset_print_reference(struct buf *out)
 {
     buf_append_text(out, intro);
+    buf_append_text(out, classes);
     buf_append_text(out, match);
     print_common(out);
     print_fields(out);
@@ -201,6 +216,13 @@ int ruleset_print_kinds(struct buf *out, bool is_json)
     if (!is_json) {
         buf_append_text(out, "every rule\n");
         list_settings(rule_common_settings, out);
+        buf_append_text(out,
+                        "\na class of vehicles\n"
+                        "  Counts the packets of some vehicles apart; the first that matches.\n"
+                        "  name             required; text\n"
+                        "                   1-40 of a-z, 0-9, -; a label of the metric\n"
+                        "  match            required; condition, as match\n"
+                        "                   which packets\n");
     }
     return out->has_failed ? -1 : 0;
 }

@@ -162,6 +162,7 @@ static void put_match(struct buf *out)
         "field\"},"
         "\"equals\":{\"$ref\":\"#/definitions/value\"},\"one_of\":{\"$ref\":\"#/definitions/"
         "values\"},"
+        "\"starts_with\":{\"$ref\":\"#/definitions/texts\"},"
         "\"above\":{\"type\":\"number\"},\"at_least\":{\"type\":\"number\"},\"below\":{\"type\":"
         "\"number\"},\"at_most\":{\"type\":\"number\"}}},\n"
         "\"match\":{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
@@ -253,7 +254,13 @@ int ruleset_print_json_schema(struct buf *out)
         "\"name\":{\"type\":\"string\",\"pattern\":\"^[a-z0-9][a-z0-9-]{0,39}$\"},"
         "\"match\":{\"$ref\":\"#/definitions/match\"},\"transform\":{\"$ref\":\"#/definitions/"
         "transform\"},\"rules\":{\"$ref\":\"#/definitions/rules\"}}"
-        "}}]}},\n\"definitions\":{\n");
+        "}}]},\n"
+        "\"classes\":{\"oneOf\":[{\"type\":\"null\"},{\"type\":\"array\",\"maxItems\":63,\"items\":"
+        "{"
+        "\"type\":\"object\",\"required\":[\"name\",\"match\"],\"additionalProperties\":false,"
+        "\"properties\":{\"name\":{\"type\":\"string\",\"pattern\":\"^[a-z0-9][a-z0-9-]{0,39}$\","
+        "\"not\":{\"const\":\"other\"}},\"match\":{\"$ref\":\"#/definitions/match\"}}}}]}},\n"
+        "\"definitions\":{\n");
     put_field(out);
     put_values(out);
     put_match(out);

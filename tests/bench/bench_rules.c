@@ -38,6 +38,11 @@ static const char ten_rules[] =
     "      - {id: ahead, kind: max_ahead, limit: 24h}\n"
     "      - {id: old, kind: max_age, limit: 7d, on_fail: flag}\n";
 
+static const char classes[] =
+    "classes:\n"
+    "  - {name: bus, match: {where: [{field: vehicle, starts_with: bus-}]}}\n"
+    "  - {name: taxi, match: {any: [{present: occupied}, {present: payload.occupied}]}}\n"
+    "  - {name: obu, match: {dialect: obu}}\n";
 static const char signal_rule[] = "      - {id: soc, kind: range, field: soc, min: 0, max: 100}\n";
 
 /* The same work three ways: two ranges as a script in a rule, as a function that
@@ -391,8 +396,9 @@ int main(void)
     struct fleet *good = make_fleet(1779278400, 0), *bad = make_fleet(1779278400, 10),
                  *old = make_fleet(1889278400, 0);
     const struct state_limits limits = {.vehicles = 1000, .bytes = 1 << 24};
-    char with_signal[4096];
+    char with_signal[4096], with_classes[4096];
     snprintf(with_signal, sizeof with_signal, "%s%s", ten_rules, signal_rule);
+    snprintf(with_classes, sizeof with_classes, "%s%s", ten_rules, classes);
     struct ruleset *default_rules;
     must(ruleset_load_default(&default_rules, NULL) == 0);
     struct variant variants[VARIANTS_MAX] = {
@@ -409,6 +415,9 @@ int main(void)
         {.name = "the default ruleset (9 rules)", .ruleset = default_rules, .fleet = good},
     };
     size_t count = 6;
+    variants[count++] = (struct variant){.name = "category + 10 rules + 3 classes of vehicles",
+                                         .ruleset = load(with_classes),
+                                         .fleet = good};
     variants[count++] = (struct variant){
         .name = "a script of a user (one field)", .ruleset = load(small_rule), .fleet = good};
     variants[count++] = (struct variant){.name = "a script of a user (a field and a signal)",

@@ -4,8 +4,10 @@
 import asyncio
 import http.client
 import json
+import shutil
 import socket
 import struct
+import subprocess
 import time
 
 import pytest
@@ -446,3 +448,51 @@ def test_riders_are_told_that_the_server_goes_away(motorcade):
             return closed.rcvd.code
 
     assert ride(process, f"bbox={CITY}", script) == 1001
+
+
+# ---- the map's view of the past, in a real browser ----
+
+
+def browse(process, tmp_path, query):
+    """The page's text once its script has run."""
+    if shutil.which("chromium") is None:
+        pytest.skip("SKIP: chromium is not installed")
+    done = subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}",
+         "--virtual-time-budget=20000", "--dump-dom", f"http://{process.live}/?{query}"],
+        capture_output=True, text=True, timeout=4 * PATIENCE_S, check=False)
+    page = done.stdout.split("<canvas", 1)[-1].split("<script>", 1)[0]
+    assert page, done.stderr
+    return page
+
+
+def test_map_shows_where_a_vehicle_was(motorcade, tmp_path):
+    """1,200 points, so that the page has to ask for a second page of them."""
+    process = motorcade()
+    start = 1700000000
+    process.post([obu("a", 50 + i / 10000, 10.5, time=start + i + (600 if i > 900 else 0))
+                  for i in range(1300)] + [obu("b", 1, 1, time=start)])
+    process.wait_count(1301)
+    page = browse(process, tmp_path, f"vehicle=a&from={start + 100}&to={start + 3000}")
+    assert '<b id="count">1,200</b>' in page
+    assert '<b id="rate">13.3</b>' in page  # 1,199 steps of 0.0001 degrees of latitude
+    assert '<b id="delay">10 min</b>' in page
+    assert "a, 2023-11-14 22:15:00 to 2023-11-14 22:44:59 UTC" in page
+
+
+def test_map_says_why_there_is_no_past(motorcade, tmp_path):
+    process = motorcade()
+    page = browse(process, tmp_path, "vehicle=%3Cb%3Enobody&from=1")
+    assert "no position of &lt;b&gt;nobody in that time" in page
+    page = browse(process, tmp_path, "vehicle=a&from=yesterday")
+    assert "parameter from is a time" in page
+
+
+def test_gaps_between_packets_are_told(motorcade):
+    process = motorcade()
+    process.post([obu("a", 50.5, 10.5, time=1700000000), obu("b", 50, 10, time=1700000000)])
+    see(process, "a", lat=50.5)
+    process.post(obu("a", 50.6, 10.5, time=1700000001))
+    see(process, "a", lat=50.6)
+    assert live_metric(process, "gap_seconds_count") == 1
+    assert 0 < live_metric(process, "gap_seconds_sum") < 4 * PATIENCE_S

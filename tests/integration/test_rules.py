@@ -2,6 +2,7 @@
 """motorcade rules: checking, trying and describing rulesets; reloading them."""
 
 import json
+import re
 import signal
 import subprocess
 
@@ -114,8 +115,50 @@ def test_schema_takes_what_the_program_takes():
                   {"rules": [{"id": "a", "kind": "required", "fields": []}]},
                   {"rules": [{"id": "a", "kind": "required", "fields": "lat", "oops": 1}]},
                   {"categories": [{"match": {}}]}, {"version": 2},
+                  {"classes": [{"name": "a"}]}, {"classes": [{"name": "other", "match": {}}]},
                   {"categories": [{"name": "a", "match": {"present": "lat", "any": []}}]}):
         assert not check.is_valid(wrong), wrong
+
+
+# ---- classes of vehicles ----
+
+CLASSES = """\
+version: 1
+rules: [{id: slow, kind: range, field: speed, max: 30}]
+classes:
+  - {name: bus, match: {where: [{field: vehicle, starts_with: bus-}]}}
+  - {name: tram, match: {where: [{field: signals.kind, one_of: [tram]}]}}
+"""
+
+
+def class_counts(server):
+    line = r'motorcade_handler_class_records_total\{class="(.*)"\} (\d+)'
+    found = re.findall(line, metrics(server))
+    return {name: int(count) for name, count in found}
+
+
+def test_classes_are_known_to_the_tools(tmp_path):
+    rules = write(tmp_path / "rules.yaml", CLASSES)
+    assert "3 classes of vehicles" in tool("check", rules)
+    packets = [{**POSITION, "obuid": "bus-1"}, {**POSITION, "kind": "tram"}, POSITION,
+               {**POSITION, "obuid": "bus-2", "speed": 40}]
+    report = json.loads(tool("try", rules, "--packets", "-", "--json", given=lines(packets)))
+    assert report["classes"] == {"bus": 2, "tram": 1, "other": 1}
+    assert "of class bus" in tool("try", rules, "--packets", "-", given=lines(packets))
+    assert "a class of vehicles" in tool("list")
+
+
+def test_classes_are_counted_and_reloaded(motorcade, tmp_path):
+    path = write(tmp_path / "rules.yaml", CLASSES)
+    server = motorcade({"handler.rules": str(path), "admin.listen": f"127.0.0.1:{free_port()}"})
+    server.post([{**POSITION, "obuid": "bus-1"}, {**POSITION, "obuid": "bus-2", "speed": 40},
+                 {**POSITION, "kind": "tram"}, POSITION])
+    wait_for(lambda: class_counts(server) == {"bus": 2, "tram": 1, "other": 1}, "the counts")
+    write(path, CLASSES.replace("bus-}", "line-}").replace("name: bus", "name: line"))
+    assert reload_of(server).status == 200
+    server.post([{**POSITION, "obuid": "bus-3"}, {**POSITION, "obuid": "line-3"}])
+    wait_for(lambda: class_counts(server) == {"bus": 2, "line": 1, "tram": 1, "other": 2},
+             "the new counts")
 
 
 # ---- try ----

@@ -319,6 +319,75 @@ static void repeat(struct buf *out, const char *format, int times)
     buf_append_char(out, '\0');
 }
 
+/* ---- classes of vehicles ---- */
+
+static void assert_class(const struct ruleset *ruleset, const char *json, const char *name)
+{
+    struct packet packet = packet_of(json);
+    struct decision decision;
+    apply(ruleset, &packet, &decision);
+    assert_string_equal(ruleset_class_name(ruleset, decision.class).ptr, name);
+}
+
+static void the_first_class_that_matches_wins_whatever_the_rules_say(void **state)
+{
+    (void)state;
+    struct ruleset *ruleset =
+        ruleset_of("classes:\n"
+                   "  - {name: bus, match: {where: [{field: vehicle, starts_with: bus-}]}}\n"
+                   "  - {name: fast, match: {where: [{field: speed, above: 50}]}}\n"
+                   "  - {name: known, match: {dialect: envelope}}\n"
+                   "rules: [{id: place, kind: required, fields: lat}]\n");
+    assert_int_equal(ruleset_class_count(ruleset), 4);
+    assert_class(ruleset, "{\"obuid\":\"bus-1\",\"lat\":1,\"speed\":60}", "bus");
+    assert_class(ruleset, "{\"obuid\":\"bus-2\"}", "bus"); /* a dead letter */
+    assert_class(ruleset, "{\"obuid\":\"b\",\"lat\":1,\"speed\":60}", "fast");
+    assert_class(ruleset, "{\"obuid\":\"b\",\"lat\":1}", "other");
+    assert_class(ruleset, "{\"source\":\"b\",\"type\":\"t\",\"payload\":{}}", "known");
+    ruleset_unref(ruleset);
+}
+
+static void without_classes_all_are_other(void **state)
+{
+    (void)state;
+    struct ruleset *ruleset = ruleset_of("classes:\n");
+    assert_int_equal(ruleset_class_count(ruleset), 1);
+    assert_class(ruleset, "{\"obuid\":1}", "other");
+    ruleset_unref(ruleset);
+}
+
+static void the_default_tells_taxis_and_dialects_apart(void **state)
+{
+    (void)state;
+    struct ruleset *ruleset;
+    struct error err;
+    assert_int_equal(ruleset_load_default(&ruleset, &err), 0);
+    assert_class(ruleset, "{\"obuid\":1,\"lat\":1,\"lon\":1,\"occupied\":0}", "taxi");
+    assert_class(ruleset, "{\"source\":\"a\",\"payload\":{\"occupied\":true}}", "taxi");
+    assert_class(ruleset, "{\"obuid\":1,\"lat\":1,\"lon\":1}", "obu");
+    assert_class(ruleset, "{\"source\":\"a\",\"payload\":{\"soc\":1}}", "connected");
+    ruleset_unref(ruleset);
+}
+
+static void mistakes_in_classes_are_named_with_their_place(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"classes: {}", "test.yaml:1:10: classes must be a list"},
+        {"classes: [bus]", "a mapping with name and match"},
+        {"classes: [{match: {}}]", "no \"name\""},
+        {"classes: [{name: bus}]", "class \"bus\" has no \"match\""},
+        {"classes: [{name: Bus, match: {}}]", "name"},
+        {"classes: [{name: other, match: {}}]", "\"other\" is what no class matches"},
+        {"classes: [{name: bus, match: {}, rules: []}]", "rules"},
+        {"classes: [{name: b, match: {}}, {name: b, match: {}}]", "two classes have the name"},
+        {"classes: [{name: b, match: {dialect: obo}}]", "did you mean \"obu\""},
+        {"clases: []", "did you mean \"classes\""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_contains(error_of(rows[i][0]), rows[i][1]);
+}
+
 static void numbers_of_everything_are_bounded(void **state)
 {
     (void)state;
@@ -331,6 +400,10 @@ static void numbers_of_everything_are_bounded(void **state)
     buf_append_text(&text, "categories:\n");
     repeat(&text, "  - {name: c#, match: {}}\n", RULESET_CATEGORIES_MAX);
     assert_contains(error_of(text.ptr), "more than 63 categories");
+    buf_clear(&text);
+    buf_append_text(&text, "classes:\n");
+    repeat(&text, "  - {name: c#, match: {}}\n", RULESET_CLASSES_MAX);
+    assert_contains(error_of(text.ptr), "more than 63 classes of vehicles");
     buf_clear(&text);
     buf_append_text(&text, "rules:\n");
     repeat(&text, "  - {id: r#, kind: required, fields: lat, on_fail: flag}\n", 17);
@@ -523,6 +596,10 @@ int main(void)
         TEST(the_default_knows_events),
         TEST(mistakes_are_named_with_their_place),
         TEST(mistakes_of_kinds_are_named_with_their_place),
+        TEST(the_first_class_that_matches_wins_whatever_the_rules_say),
+        TEST(without_classes_all_are_other),
+        TEST(the_default_tells_taxis_and_dialects_apart),
+        TEST(mistakes_in_classes_are_named_with_their_place),
         TEST(numbers_of_everything_are_bounded),
         TEST(hostile_yaml_is_refused),
         FILE_TEST(a_folder_is_one_ruleset_in_order_of_names),
