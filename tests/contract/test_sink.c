@@ -151,6 +151,12 @@ static bool is_written(const struct fixture *f, const struct found_row *row)
 
 /* ---- finding ---- */
 
+/* The test server reads all rows for each question, and takes duplicates one by one. */
+static int fewer(int many, int few)
+{
+    return kind == SINK_MONGODB ? few : many;
+}
+
 static void test_empty_store_has_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -218,17 +224,19 @@ static void test_from_is_inclusive_and_to_exclusive(void **state)
 static void test_pages_of_any_size_give_each_row_once(void **state)
 {
     struct fixture *f = *state;
-    for (int v = 0; v < 23; v++) {
+    const int vehicles = fewer(23, 5);
+    for (int v = 0; v < vehicles; v++) {
         char vehicle[16];
         snprintf(vehicle, sizeof vehicle, "cab-%d", v);
         for (int64_t second = 0; second < 11; second++)
             add(f, vehicle, second);
     }
     write_all(f);
-    static const size_t sizes[] = {1, 2, 3, 10, 11, 12, 252, 253, 254, 100000};
+    const size_t rows = (size_t)vehicles * 11;
+    const size_t sizes[] = {1, 2, 3, 10, 11, 12, rows - 1, rows, rows + 1, 100000};
     for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
         find(f, &everything, sizes[s]);
-        assert_int_equal(f->found.count, 253);
+        assert_int_equal(f->found.count, rows);
         for (size_t i = 0; i < f->found.count; i++) {
             assert_true(is_written(f, &f->found.items[i]));
             for (size_t j = i + 1; s == 0 && j < f->found.count; j++)
@@ -373,20 +381,21 @@ static void test_a_conflict_inside_a_batch_keeps_both(void **state)
 static void test_many_vehicles_are_recognised(void **state)
 {
     struct fixture *f = *state;
+    const size_t vehicles = (size_t)fewer(5000, 1100); /* more than are kept in memory */
     for (int round = 0; round < 3; round++) {
-        for (int v = 0; v < 5000; v++) {
+        for (size_t v = 0; v < vehicles; v++) {
             char vehicle[24];
-            snprintf(vehicle, sizeof vehicle, "%d", v * 7919);
+            snprintf(vehicle, sizeof vehicle, "%zu", v * 7919);
             add(f, vehicle, round);
         }
         write_all(f);
-        expect_result(f, 5000, (size_t)round * 5000, 0);
+        expect_result(f, vehicles, (size_t)round * vehicles, 0);
         write_all(f);
-        expect_result(f, 0, (size_t)(round + 1) * 5000, 0);
+        expect_result(f, 0, (size_t)(round + 1) * vehicles, 0);
     }
-    assert_int_equal(count(f, &everything), 15000);
+    assert_int_equal(count(f, &everything), 3 * vehicles);
     find(f, &everything, 1000);
-    assert_int_equal(f->found.count, 15000);
+    assert_int_equal(f->found.count, 3 * vehicles);
 }
 
 /* ---- poison ---- */
@@ -408,9 +417,10 @@ static void test_a_row_that_can_never_be_stored_is_named(void **state)
 static void test_latest_gives_each_vehicle_its_newest_row(void **state)
 {
     struct fixture *f = *state;
+    const int vehicles = fewer(40, 15);
     for (int round = 0; round < 4; round++) {
         rows_clear(&f->rows);
-        for (int v = 0; v < 40; v++) {
+        for (int v = 0; v < vehicles; v++) {
             char vehicle[16];
             snprintf(vehicle, sizeof vehicle, "v%d", v);
             add(f, vehicle, (round + v) % 4 * 1000); /* the newest in any of the batches */
@@ -420,10 +430,10 @@ static void test_latest_gives_each_vehicle_its_newest_row(void **state)
     for (size_t page = 1; page < 60; page += 13) {
         found_deinit(&f->found);
         assert_int_equal(found_latest(&f->found, f->sink, page, &f->err), 0);
-        assert_int_equal(f->found.count, 40);
-        for (size_t i = 0; i < 40; i++) {
+        assert_int_equal(f->found.count, vehicles);
+        for (size_t i = 0; i < (size_t)vehicles; i++) {
             assert_true(f->found.items[i].packet.time_ms == NOON_MS + 3000 * 1000);
-            for (size_t j = i + 1; j < 40; j++)
+            for (size_t j = i + 1; j < (size_t)vehicles; j++)
                 assert_string_not_equal(f->found.items[i].vehicle, f->found.items[j].vehicle);
         }
     }

@@ -284,3 +284,28 @@ def test_near(motorcade, genuine, database):
         assert any(index.get("expireAfterSeconds") == 86400 for index in keys.values())
     verified = server.tool("store", "verify", *server.sink_settings())
     assert "MISSING" not in verified.stdout
+
+
+def test_a_track_is_read_by_the_index(motorcade, genuine, database):
+    """What the server's profiler says of live's own questions."""
+    server = motorcade(settings(genuine, database))
+    for first in range(1, 1001, 100):
+        assert server.post([packet(vehicle, seq, time=1211284800000 + 1000 * seq)
+                            for vehicle in ("a", "b", "c", "d")
+                            for seq in range(first, first + 100)]).status == 200
+    server.wait_drained()
+    with genuine.client() as client:
+        client[database].command("profile", 2)
+        path = "/vehicles/b/track?from=2008-05-20T12:01:00Z&to=2008-05-20T12:11:00Z&limit=400"
+        page = server.get(path, address=server.live).json()
+        rest = server.get(f"{path}&cursor={page['next']}", address=server.live).json()
+        client[database].command("profile", 0)
+        asked = list(client[database]["system.profile"].find(
+            {"op": "query", "command.find": "position"}))
+    assert (len(page["track"]), len(rest["track"])) == (400, 200)
+    assert len(asked) == 2
+    for question in asked:
+        assert "vehicle: 1, time: 1, _id: 1" in question["planSummary"]
+        assert not question.get("hasSortStage")
+        assert question["docsExamined"] == question["nreturned"]
+        assert question["keysExamined"] <= question["nreturned"] + 2

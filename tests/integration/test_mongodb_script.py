@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The store over a server that says what a healthy MongoDB never says."""
 
+import datetime
 import json
 import random
 
@@ -222,6 +223,21 @@ def test_what_is_asked_of_the_server(motorcade, mongo):
     assert [index["key"] for index in made] == [
         {"vehicle": 1, "time": 1, "_id": 1}, {"location": "2dsphere"}, {"received": 1}]
     assert made[2]["expireAfterSeconds"] == 7 * 86400
+
+
+def test_a_page_of_a_track_is_one_question_that_an_index_answers(motorcade, mongo):
+    """(vehicle, time, _id): an equality, then what is sorted by, which is what is ranged over."""
+    server = motorcade(settings(mongo))
+    assert server.post([packet("a", 1)]).json()["accepted"] == 1
+    server.wait_drained()
+    path = "/vehicles/a/track?from=2008-05-20T12:00:00Z&to=2100-01-01T00:00:00Z&limit=500"
+    assert len(server.get(path, address=server.live).json()["track"]) == 1
+    asked = [find for find in mongo.recorded("find") if find["filter"].get("vehicle")]
+    assert len(asked) == 1 and not mongo.recorded("getMore")
+    assert asked[0]["filter"] == {"vehicle": "a", "time": {
+        "$gte": datetime.datetime(2008, 5, 20, 12), "$lt": datetime.datetime(2100, 1, 1)}}
+    assert list(asked[0]["sort"].items()) == [("time", 1), ("_id", 1)]
+    assert (asked[0]["limit"], asked[0]["batchSize"]) == (500, 500)
 
 
 @pytest.mark.parametrize("code", [13, 27, 59, 67, 238])

@@ -131,6 +131,8 @@ static void append_sort(bson_t *options, const char *first, const char *second, 
         BSON_APPEND_INT32(&sort, second, direction);
     bson_append_document_end(options, &sort);
     BSON_APPEND_INT64(options, "limit", (int64_t)limit);
+    /* Else the first answer holds 101 of them, and the rest is asked for once more. */
+    BSON_APPEND_INT64(options, "batchSize", (int64_t)limit);
 }
 
 /* ---- a vehicle's rows, by the index ---- */
