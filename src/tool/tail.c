@@ -41,7 +41,7 @@ static const struct option tail_options[] = {
      .text = &count_text},
     {.name = "format",
      .argument = "FORMAT",
-     .help = "line (time, partition:offset, key, value), value, or json",
+     .help = "line (time, partition:offset, key, value), value, json, or of dead letters ecs",
      .text = &format_text},
 };
 
@@ -51,11 +51,14 @@ static const struct command command = {
     .help = "Prints the records of a topic, of the journal or of Kafka. A journal is read also\n"
             "while another process writes it: no lock is taken and nobody slowed. Only durable\n"
             "records are seen. Begins at the earliest record, with --follow at the latest; see\n"
-            "--from. Ends at the end of the topic, or never with --follow.\n\n"
+            "--from. Ends at the end of the topic, or never with --follow.\n"
+            "--format ecs: dead letters as documents for central logs, in the fields of the\n"
+            "Elastic Common Schema: the packet's identity is event.id.\n\n"
             "Examples:\n"
             "  motorcade tail gpscoords --follow\n"
             "  motorcade tail gpscoords.position --from 10m --format json\n"
-            "  motorcade tail gpscoords.dead-letters --from 2026-05-20T07:00:00Z -n 20",
+            "  motorcade tail gpscoords.dead-letters --from 2026-05-20T07:00:00Z -n 20\n"
+            "  motorcade tail gpscoords.dead-letters --follow --from 1h --format ecs",
     .options = tail_options,
     .option_count = sizeof tail_options / sizeof tail_options[0],
     .takes_config = true,
@@ -63,7 +66,7 @@ static const struct command command = {
     .arguments_max = 1,
 };
 
-enum format { FORMAT_LINE, FORMAT_VALUE, FORMAT_JSON };
+enum format { FORMAT_LINE, FORMAT_VALUE, FORMAT_JSON, FORMAT_ECS };
 
 struct tail {
     const struct config *config;
@@ -81,13 +84,13 @@ struct tail {
 
 static int parse_format(struct tail *tail, const char *text, struct error *err)
 {
-    static const char *const names[] = {"line", "value", "json"};
-    for (int i = 0; i < 3; i++)
+    static const char *const names[] = {"line", "value", "json", "ecs"};
+    for (int i = 0; i < 4; i++)
         if (strcmp(text, names[i]) == 0) {
             tail->format = (enum format)i;
             return 0;
         }
-    return error_set(err, ERROR_USAGE, "--format %s: expected line, value or json", text);
+    return error_set(err, ERROR_USAGE, "--format %s: expected line, value, json or ecs", text);
 }
 
 static int parse(struct tail *tail, const struct options *options, struct error *err)
@@ -181,6 +184,49 @@ static void put_json(struct buf *out, const char *topic, const struct consumed *
     buf_append_char(out, '}');
 }
 
+static void put_text(struct buf *out, const char *name, struct bytes text)
+{
+    buf_printf(out, ",\"%s\":", name);
+    buf_append_json(out, text);
+}
+
+/* Whose it was: the key names the vehicle, or the peer when nothing could be read. */
+static void put_sender(struct buf *out, const struct consumed *c, const struct mc *mc)
+{
+    char identity[2 * PACKET_IDENTITY_LEN];
+    if (!mc_is_identified(mc)) {
+        put_text(out, "client.address", c->record.key);
+        return;
+    }
+    size_t len = text_from_hex(identity, mc->identity.bytes, sizeof mc->identity.bytes);
+    put_text(out, "event.id", bytes_of(identity, len));
+    put_text(out, "motorcade.vehicle", c->record.key);
+}
+
+/* A dead letter in the fields of the Elastic Common Schema 8.11, beside the log's
+ * own lines (observe/log_line.c): deploy/logs ships both. Nothing for a record that
+ * is none, as a mark that tells of a replay. */
+static void put_ecs(struct buf *out, const char *topic, const struct consumed *c)
+{
+    struct mc mc;
+    if (!is_dead_letter(c, &mc) || mc.is_mark)
+        return;
+    buf_append_text(out, "{\"@timestamp\":\"");
+    put_time(out, c->record.timestamp_ns);
+    buf_append_text(out, "\",\"log.level\":\"warn\",\"ecs.version\":\"8.11.0\",\"service.name\":"
+                         "\"motorcade\",\"event.action\":\"dead-letter\"");
+    put_text(out, "message", mc.detail);
+    put_sender(out, c, &mc);
+    put_text(out, "event.reason", bytes_from_text(reason_code(mc.reason)));
+    put_text(out, "event.original", c->record.value);
+    put_text(out, "motorcade.topic", bytes_from_text(topic));
+    buf_printf(out, ",\"motorcade.partition\":%d,\"motorcade.offset\":%lld", c->partition,
+               (long long)c->offset);
+    put_text(out, "motorcade.source_topic", mc.source_topic);
+    buf_printf(out, ",\"motorcade.source_partition\":%d,\"motorcade.source_offset\":%lld}\n",
+               mc.source_partition, (long long)mc.source_offset);
+}
+
 static void put_record(struct buf *out, const struct tail *tail, const struct consumed *c)
 {
     switch (tail->format) {
@@ -193,6 +239,9 @@ static void put_record(struct buf *out, const struct tail *tail, const struct co
     case FORMAT_JSON:
         put_json(out, tail->topic_name, c);
         break;
+    case FORMAT_ECS:
+        put_ecs(out, tail->topic_name, c);
+        return;
     }
     buf_append_char(out, '\n');
 }

@@ -42,6 +42,11 @@ def dlq(system, *words):
     return lines(tool(system, "dlq", *words, "--json"))
 
 
+def dead_letter_documents(system):
+    """As central logs get them."""
+    return lines(tool(system, "tail", "gpscoords.dead-letters", "--format", "ecs"))
+
+
 def wait_letters(system, count, *words):
     wait_for(lambda: len(dlq(system, "list", *words)) == count, f"{count} dead letters")
 
@@ -111,6 +116,10 @@ def test_dead_letters_are_listed_replayed_once_and_purged(system):
     assert [(x["reason"], x["state"], x["source_topic"]) for x in found] == [
         ("range", "open", "gpscoords")]
     assert json.loads(dlq(system, "show", found[0]["id"])[0]["value"]) == packets[3]
+    documents = {one["motorcade.vehicle"]: one for one in dead_letter_documents(system)}
+    assert len(documents) == 12
+    assert documents["car3"]["event.id"] == found[0]["id"]
+    assert json.loads(documents["car3"]["event.original"]) == packets[3]
 
     handler.stop()
     rules.write_text(STRICT.replace("min: -45, max: 45", "min: -90, max: 90"), encoding="utf-8")
@@ -124,6 +133,8 @@ def test_dead_letters_are_listed_replayed_once_and_purged(system):
     assert dlq(system, "replay", "--vehicle", "car5", "--state", "replayed")[0]["replayed"] == 1
     system.wait_drained()
     assert store.count() == 11
+    # Marks of what was replayed are no dead letters.
+    assert all(one["event.original"] for one in dead_letter_documents(system))
 
     done = tool(system, "dlq", "purge", "--before", "now", code=2)
     assert "1 of them dead letters that were not replayed" in done.stdout
