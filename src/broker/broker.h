@@ -140,6 +140,9 @@ struct consumer_options {
     size_t only_count;
     enum consumer_start start;
     int64_t start_value;
+    /* Nobody waits for what becomes of the records: they may come some tens of ms
+     * later, in fewer and larger fetches. A back end may ignore it. */
+    bool is_patient;
     /* From any thread, when records may have arrived after a fetch found none.
      * NULL: the owner waits in fetch. Must not block. */
     void (*wake)(void *context);

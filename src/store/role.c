@@ -431,6 +431,7 @@ static int open_streams(struct store *store, struct error *err)
                                              .topics = topics,
                                              .topic_count = copy_topics(store, topics),
                                              .start = CONSUMER_FROM_COMMITTED,
+                                             .is_patient = true,
                                              .on_revoke = on_revoke,
                                              .context = store};
     store->is_broken = false;

@@ -12,45 +12,12 @@
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "handler/judge.h"
+#include "bench/gps_record.h"
 #include "handler/role.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
-#include "vehicle/dialect.h"
 
-enum { RECORDS = 400000, VEHICLES = 5000, KEPT = 1024 };
-
-#define RECEIVED_NS INT64_C(1779278400000000000)
-
-struct made {
-    char json[192], key[24];
-    uint8_t mc[MC_MAX];
-    struct record record;
-};
-
-/* As the gateway leaves it: some 148 bytes of JSON, key, header. */
-static void make_record(struct packet_scratch *scratch, int number, struct made *out)
-{
-    int len = snprintf(out->json, sizeof out->json,
-                       "{\"obuid\":%llu,\"lat\":%.6f,\"lon\":%.6f,\"time\":%lld,\"speed\":%.1f,"
-                       "\"heading\":%d,\"altitude\":%.1f,\"accuracy\":%d,\"occupied\":%s}",
-                       8674665223082153551ull + (unsigned)(number % VEHICLES),
-                       37.7 + number % 1000 * 1e-4, -122.4 - number % 777 * 1e-4,
-                       1779278400000ll + number, number % 300 / 10.0, number % 360,
-                       number % 90 / 2.0, number % 12, number % 2 ? "true" : "false");
-    struct packet packet;
-    struct reject reject;
-    must(dialect_decode(scratch, bytes_of(out->json, (size_t)len), &packet, &reject));
-    packet_identify(&packet, RECEIVED_NS + number, 1);
-    struct mc mc = {.dialect = packet.dialect,
-                    .has_event_time = true,
-                    .received_ns = packet.received_ns,
-                    .identity = packet.identity};
-    memcpy(out->key, packet.vehicle.ptr, packet.vehicle.len);
-    out->record = (struct record){.key = bytes_of(out->key, packet.vehicle.len),
-                                  .value = bytes_of(out->json, (size_t)len),
-                                  .mc = bytes_of((char *)out->mc, mc_encode(&mc, out->mc)),
-                                  .timestamp_ns = packet.received_ns};
-}
+enum { RECORDS = 400000, KEPT = 1024 };
 
 static int64_t cpu_ns(void)
 {
@@ -62,11 +29,11 @@ static int64_t cpu_ns(void)
 
 static void bench_judge(struct packet_scratch *scratch, struct ruleset *ruleset)
 {
-    struct made *made = calloc(KEPT, sizeof *made);
+    struct gps_record *made = calloc(KEPT, sizeof *made);
     struct judge judge;
     must(made != NULL && judge_init(&judge, NULL) == 0);
     for (int i = 0; i < KEPT; i++)
-        make_record(scratch, i, &made[i]);
+        gps_record_make(scratch, i, &made[i]);
     int64_t best = INT64_MAX;
     size_t bytes = 0;
     for (int round = 0; round < 40; round++) {
@@ -105,8 +72,8 @@ static void fill(struct broker *broker, struct packet_scratch *scratch)
     int topic = broker_topic(broker, "gpscoords", 0, NULL);
     must(topic >= 0 && producer_open(&producer, broker, &handler, NULL) == 0);
     for (int i = 0; i < RECORDS; i++) {
-        struct made made;
-        make_record(scratch, i, &made);
+        struct gps_record made;
+        gps_record_make(scratch, i, &made);
         while (producer_publish(producer, topic, &made.record, 0) != PUBLISH_ACCEPTED)
             producer_wait(producer, 10 * NS_PER_MS);
     }

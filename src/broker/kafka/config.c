@@ -57,7 +57,8 @@ static const struct setting settings[] = {
      .offset = AT(profile),
      .default_text = "latency",
      .choices = profiles,
-     .help = "What producer.linger is when it is 0: latency 5ms, throughput 50ms."},
+     .help = "What producer.linger and consumer.fetch_wait are when they are 0: latency 5ms and "
+             "20ms, throughput 50ms each."},
     {.name = "tls.enabled",
      .type = SETTING_BOOL,
      .offset = AT(tls.is_on),
@@ -251,6 +252,16 @@ static const struct setting settings[] = {
      .max = INT64_C(1000000000),
      .unit = "records",
      .help = "For consumer.commit: count."},
+    {.name = "consumer.fetch_wait",
+     .type = SETTING_DURATION,
+     .offset = AT(consumer.fetch_wait_ns),
+     .default_text = "0",
+     .min = 0,
+     .max = 10 * S,
+     .help =
+         "How long a broker lets records gather before it answers a fetch, while there are less "
+         "than 512 KiB of them: fewer requests for a later sight of the records. 0 = as the "
+         "profile says; the store, which nobody waits for, then takes 50ms."},
     {.name = "consumer.queue_records",
      .type = SETTING_INT,
      .offset = AT(consumer.queue_records),

@@ -61,6 +61,7 @@ struct kafka_config {
         int commit; /* enum kafka_commit */
         int64_t commit_interval_ns;
         int64_t commit_records;
+        int64_t fetch_wait_ns; /* 0 = as the profile says */
         int64_t queue_records;
         int64_t queue_bytes;
     } consumer;

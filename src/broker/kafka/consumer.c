@@ -141,13 +141,30 @@ static void on_event(rd_kafka_t *rk, void *context)
         consumer->wake(consumer->context);
 }
 
-static int connect_client(struct kafka_consumer *consumer, struct error *err)
+/* With librdkafka's own fetch.min.bytes of 1 a broker answers each batch that any
+ * producer appends, at once: under load that is most of what it does. Less than
+ * a partition gives at once (fetch.message.max.bytes): work that has piled up
+ * never waits. */
+enum { FETCH_MIN_BYTES = 512 << 10 };
+
+static int64_t fetch_wait_ms(const struct kafka_config *config, bool is_patient)
+{
+    int64_t wait_ns = config->consumer.fetch_wait_ns;
+    if (wait_ns == 0)
+        wait_ns = (is_patient || config->profile == KAFKA_PROFILE_THROUGHPUT ? 50 : 20) * NS_PER_MS;
+    return wait_ns < NS_PER_MS ? 1 : wait_ns / NS_PER_MS;
+}
+
+static int connect_client(struct kafka_consumer *consumer, bool is_patient, struct error *err)
 {
     const struct kafka_config *config = consumer->config;
+    char fetch_bytes[32], fetch_wait[32];
     char group[KAFKA_NAME_MAX + 1], session[32], poll[32], records[32], kilobytes[32];
     kafka_full_name(config, consumer->group[0] != '\0' ? consumer->group : "broadcast", group);
     snprintf(session, sizeof session, "%" PRId64, config->consumer.session_timeout_ns / NS_PER_MS);
     snprintf(poll, sizeof poll, "%" PRId64, config->consumer.poll_interval_ns / NS_PER_MS);
+    snprintf(fetch_bytes, sizeof fetch_bytes, "%d", FETCH_MIN_BYTES);
+    snprintf(fetch_wait, sizeof fetch_wait, "%" PRId64, fetch_wait_ms(config, is_patient));
     snprintf(records, sizeof records, "%" PRId64, config->consumer.queue_records);
     snprintf(kilobytes, sizeof kilobytes, "%" PRId64, config->consumer.queue_bytes / 1024);
     char instance[KAFKA_NAME_MAX + 1] = "";
@@ -162,6 +179,8 @@ static int connect_client(struct kafka_consumer *consumer, struct error *err)
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "earliest"},
+        {"fetch.min.bytes", fetch_bytes},
+        {"fetch.wait.max.ms", fetch_wait},
         {"queued.min.messages", records},
         {"queued.max.messages.kbytes", kilobytes},
         {"statistics.interval.ms", "5000"},
@@ -351,7 +370,8 @@ int kafka_consumer_open(struct consumer **out, struct broker *broker,
     consumer->context = options->context;
     bell_init(&consumer->bell);
     enlist(consumer);
-    if (make_cursors(consumer, options, err) != 0 || connect_client(consumer, err) != 0 ||
+    if (make_cursors(consumer, options, err) != 0 ||
+        connect_client(consumer, options->is_patient, err) != 0 ||
         begin(consumer, options, err) != 0) {
         delist(consumer);
         deallocate(consumer);
