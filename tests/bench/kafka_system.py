@@ -7,7 +7,8 @@
 
 At each rate: what was acked, how long cars waited, what each process spent on a packet, how
 much of the cores was left, and whether the store had all of it. The broker is warmed up
-first, for Java compiles what runs often only after a while."""
+first, for Java compiles what runs often only after a while. `scripts/dev-kafka --jvm server`
+starts a broker as people run it."""
 
 import argparse
 import json

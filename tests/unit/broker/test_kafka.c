@@ -21,6 +21,7 @@
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "broker/kafka/config.h"
+#include "broker/kafka/consumer.h"
 #include "broker/kafka/stats.h"
 #include "observe/metrics.h"
 
@@ -504,6 +505,36 @@ static void a_consumer_outlives_the_cluster_s_absence(void **state)
     consumer_close(consumer);
 }
 
+/* What a consumer of this kind asks brokers to wait, by the profile or as set. */
+static void expect_fetch_wait(struct fixture *f, bool is_patient, const char *expected)
+{
+    const struct consumer_options options = {.topics = &f->topic,
+                                             .topic_count = 1,
+                                             .start = CONSUMER_FROM_EARLIEST,
+                                             .is_patient = is_patient};
+    struct consumer *consumer;
+    char value[32];
+    size_t size = sizeof value;
+    assert_int_equal(consumer_open(&consumer, f->broker, &options, NULL), 0);
+    const rd_kafka_conf_t *conf = rd_kafka_conf(as_consumer(consumer)->client.rk);
+    assert_int_equal(rd_kafka_conf_get(conf, "fetch.wait.max.ms", value, &size), RD_KAFKA_CONF_OK);
+    assert_string_equal(value, expected);
+    consumer_close(consumer);
+}
+
+static void fetches_wait_for_company(void **state)
+{
+    struct fixture *f = *state;
+    expect_fetch_wait(f, false, "20");
+    expect_fetch_wait(f, true, "50");
+    f->kafka.profile = KAFKA_PROFILE_THROUGHPUT;
+    expect_fetch_wait(f, false, "50");
+    f->kafka.consumer.fetch_wait_ns = 7 * NS_PER_MS;
+    expect_fetch_wait(f, true, "7");
+    f->kafka.consumer.fetch_wait_ns = 1; /* a millisecond is the least */
+    expect_fetch_wait(f, true, "1");
+}
+
 /* ---- statistics ---- */
 
 static void statistics_become_metrics(void **state)
@@ -556,6 +587,7 @@ int main(void)
         CASE(a_recall_after_a_fatal_error_gives_back),
         CASE(what_is_wrong_with_a_topic_is_said),
         CASE(a_consumer_outlives_the_cluster_s_absence),
+        CASE(fetches_wait_for_company),
         cmocka_unit_test(statistics_become_metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
