@@ -109,6 +109,24 @@ static void test_series_made_at_run_time_and_the_process_come_too(void **state)
     assert_true(read_one(*state, 3, "process_resident_memory_bytes{}", "").value > 100000);
 }
 
+/* What another server counted: in seconds, and missing while it is away. */
+static void test_a_series_that_is_absent_for_a_while(void **state)
+{
+    static const char name[] = "mongodb_latency_seconds{kind=\"test\"}";
+    struct metric_series *latency = metrics_series(METRIC_MONGODB_LATENCY, "kind=\"test\"");
+    metric_series_set(latency, 2500 * NS_PER_MS);
+    assert_float_equal(read_one(*state, 1, name, "count").value, 2.5, 1e-9);
+    metric_series_set(latency, METRIC_ABSENT);
+    struct seen none = {.metric = name, .suffix = "count", .now_ns = 2 * NS_PER_S};
+    assert_int_equal(metrics_reader_read(*state, on_reading, &none), 0);
+    assert_int_equal(none.count, 0);
+    assert_int_equal(metrics_value(METRIC_MONGODB_LATENCY, 0), 0);
+    metric_series_set(latency, 4 * NS_PER_S);
+    struct seen seen = read_one(*state, 3, name, "count");
+    assert_float_equal(seen.value, 4, 1e-9);
+    assert_float_equal(seen.change, 1.5, 1e-9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +135,8 @@ int main(void)
                                         open_reader, close_reader),
         cmocka_unit_test_setup_teardown(test_series_made_at_run_time_and_the_process_come_too,
                                         open_reader, close_reader),
+        cmocka_unit_test_setup_teardown(test_a_series_that_is_absent_for_a_while, open_reader,
+                                        close_reader),
     };
     return cmocka_run_group_tests_name("figures", tests, NULL, NULL);
 }
