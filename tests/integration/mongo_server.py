@@ -3,6 +3,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 
 import pymongo
@@ -23,6 +24,15 @@ def is_up(uri):
         return False
     finally:
         client.close()
+
+
+def accepts(port):
+    """Asked first: a client that found nobody looks again after half a second only."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    except OSError:
+        return False
 
 
 class MongoServer:
@@ -55,7 +65,8 @@ class MongoServer:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if self.options:
             self.uri = wait_for(self.secure_uri, "the server's password and certificates")
-        wait_for(lambda: is_up(self.uri), "the MongoDB server", 2 * PATIENCE_S)
+        wait_for(lambda: accepts(self.port), "the MongoDB server", 2 * PATIENCE_S)
+        wait_for(lambda: is_up(self.uri), "its answer", 2 * PATIENCE_S)
         return self
 
     @property

@@ -12,7 +12,8 @@ import time
 import pytest
 
 import checker
-from conftest import PATIENCE_S, request, wait_for
+import conftest
+from conftest import PATIENCE_S, wait_for
 from mongo_server import MongoServer
 from test_faults import acked_lines, start_fleet
 from test_traces import lines, replay, utc_text  # noqa: F401 (lines is a fixture)
@@ -20,8 +21,17 @@ from test_traces import lines, replay, utc_text  # noqa: F401 (lines is a fixtur
 SOAK = os.environ.get("MOTORCADE_SOAK") == "1"
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    MongoServer.need()
+    server = MongoServer(tmp_path_factory.mktemp("mongodb")).start()
+    yield server
+    server.close()
+
+
 @pytest.fixture
 def mongodb(tmp_path):
+    """A server that may be killed."""
     MongoServer.need()
     server = MongoServer(tmp_path).start()
     yield server
@@ -29,12 +39,14 @@ def mongodb(tmp_path):
 
 
 @pytest.fixture
-def database(mongodb):
-    """A database of its own, dropped when the server is not ours alone."""
+def database(request):
+    """A database of its own, dropped when the server is not this test's alone."""
     name = f"motorcade_test_{os.getpid()}_{random.randrange(1 << 32):08x}"
+    is_shared = "shared" in request.fixturenames
+    server = request.getfixturevalue("shared" if is_shared else "mongodb")
     yield name
-    if mongodb.given:
-        with mongodb.client() as client:
+    if is_shared or server.given:
+        with server.client() as client:
             client.drop_database(name)
 
 
@@ -62,13 +74,13 @@ def packet(vehicle, seq, **more):
 
 # ---- what is stored ----
 
-def test_documents_tracks_and_queries(motorcade, mongodb, database):
-    server = motorcade(settings(mongodb, database))
+def test_documents_tracks_and_queries(motorcade, shared, database):
+    server = motorcade(settings(shared, database))
     packets = [packet(vehicle, seq, time=1211284800000 + 1000 * seq, speed=10)
                for vehicle in ("a", "b") for seq in range(1, 31)]
     assert server.post(packets).status == 200
     server.wait_count(60)
-    stored = documents(mongodb, database)
+    stored = documents(shared, database)
     assert len(stored) == 60
     one = next(each for each in stored if each["vehicle"] == "a" and each["_id"][24:32] == "0000000c")
     assert one["location"] == {"type": "Point", "coordinates": [-122.25, 37.5]}
@@ -85,15 +97,15 @@ def test_documents_tracks_and_queries(motorcade, mongodb, database):
                                                          for s in range(5, 8)]
 
 
-def test_sent_again_changes_nothing(motorcade, mongodb, database):
-    server = motorcade(settings(mongodb, database, **{
+def test_sent_again_changes_nothing(motorcade, shared, database):
+    server = motorcade(settings(shared, database, **{
         "sink.mongodb.verify_rate": "1", "sink.retention": "90d",
         "sink.mongodb.indexes": "vehicle+time+_id, location:2dsphere, received:ttl"}))
     packets = [packet("a", seq) for seq in range(1, 101)]
     for _ in range(3):
         assert server.post(packets).status == 200
         server.wait_drained()
-    assert len(documents(mongodb, database)) == 100
+    assert len(documents(shared, database)) == 100
     assert server.metric("motorcade_sink_verified_total", result="same") == 100
     assert server.metric("motorcade_sink_verified_total", result="different") == 0
 
@@ -124,11 +136,11 @@ def test_server_killed_and_restarted_under_load(motorcade, mongodb, database, tm
     assert server.metric("motorcade_sink_retries_total") > 0
 
 
-def test_store_killed_under_load(motorcade, mongodb, database, tmp_path):
+def test_store_killed_under_load(motorcade, shared, database, tmp_path):
     cycles = 60 if SOAK else 3
     # Without a snapshot each start asks for each vehicle's newest document; FerretDB reads all
     # of them for that.
-    server = motorcade(settings(mongodb, database, **{"live.snapshot_interval": "100ms"}))
+    server = motorcade(settings(shared, database, **{"live.snapshot_interval": "100ms"}))
     ack_log, chance = tmp_path / "acks.log", random.Random(6)
     fleet = start_fleet(server, ack_log, seed=4, vehicles=50, rate=2)
     try:
@@ -144,7 +156,7 @@ def test_store_killed_under_load(motorcade, mongodb, database, tmp_path):
     assert fleet.returncode == 0, output
     acks = checker.read_acks(ack_log)
     server.wait_drained()
-    checker.check(acks, read_rows(mongodb, database))
+    checker.check(acks, read_rows(shared, database))
 
 
 def test_database_away_at_the_start(motorcade, mongodb, database):
@@ -234,7 +246,7 @@ def track_rows(live, begin, end, cab):
     rows, cursor = [], ""
     while cursor is not None:
         path = f"/vehicles/{cab}/track?from={begin}&to={end}&limit=1000{cursor}"
-        page = request(live.live, "GET", path, timeout_s=60 * PATIENCE_S).json()
+        page = conftest.request(live.live, "GET", path, timeout_s=60 * PATIENCE_S).json()
         rows += [(row["vehicle"], row["time"], row["lat"], row["lon"]) for row in page["track"]]
         cursor = f"&cursor={page['next']}" if "next" in page else None
     return rows
@@ -262,11 +274,11 @@ def assert_ranges_equal_the_csv(server, live, lines): # noqa: F811
 # ---- what only MongoDB itself has ----
 
 @pytest.fixture
-def genuine(mongodb):
-    if not mongodb.is_genuine():
+def genuine(shared):
+    if not shared.is_genuine():
         pytest.skip("SKIP: 2dsphere, $near and TTL need a real mongod (on PATH, or "
                     "MOTORCADE_TEST_MONGODB_URI)")
-    return mongodb
+    return shared
 
 
 def test_near(motorcade, genuine, database):

@@ -57,7 +57,7 @@ def test_reports_twice_with_the_server_and_a_store_killed(
             began = time.monotonic()
             assert replay(gateway, trace) == len(part)
             replayed_s = time.monotonic() - began
-            for _ in range(0 if mongodb.given else 3):
+            for _ in range(0 if mongodb.given else 3 if SOAK else 1):
                 kill_the_server_on_the_way()
             second.restart()
             wait_for(lambda: unsettled() == 0, "the reports to be stored", patience_s)

@@ -185,6 +185,7 @@ def test_wrong_password(motorcade, mongo):
     wait_for(lambda: "authSource" in server.log_text(), "a hint in the log")
     assert "secret" not in server.log_text()
     assert not mongo.documents()
+    server.kill() # a stop would wait for the database for a while
 
 
 def test_a_right_that_is_missing_and_then_given(motorcade, mongo):
