@@ -3,6 +3,7 @@
 
 import datetime
 import json
+import pathlib
 import random
 
 import pytest
@@ -186,6 +187,12 @@ def test_wrong_password(motorcade, mongo):
     assert "secret" not in server.log_text()
     assert not mongo.documents()
     server.kill() # a stop would wait for the database for a while
+
+
+def test_a_killed_process_leaves_nothing_in_shared_memory(motorcade, mongo):
+    server = motorcade(settings(mongo))
+    server.kill()
+    assert not pathlib.Path(f"/dev/shm/mongoc-{server.process.pid}").exists()
 
 
 def test_a_right_that_is_missing_and_then_given(motorcade, mongo):
