@@ -493,7 +493,6 @@ static int start(struct instance *instance, struct error *err)
     raise_file_limit();
     log_pages_add();
     ceilings_add(instance->options->data_dir);
-    watch_certificates(instance);
     instance->statusz = (struct statusz){.role = instance->options->name,
                                          .data_dir = instance->options->data_dir,
                                          .config = instance->options->config,
@@ -504,6 +503,8 @@ static int start(struct instance *instance, struct error *err)
         open_sinks(instance, err) != 0 || start_roles(instance, err) != 0 ||
         open_admin(instance, err) != 0 || start_reports(instance, err) != 0)
         return -1;
+    /* No earlier: a start that fails tells its reason, and only that. */
+    watch_certificates(instance);
     instance->status =
         status_start(instance->loop, instance->options->name, settings_of(instance, &run_module));
     instance->notify = notify_start(instance->loop);

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from conftest import BINARY, PATIENCE_S, free_port, wait_for
-from kafka_cluster import Cluster
+from kafka_cluster import Cluster, name
 from kafka_system import System, fleet  # noqa: F401 (fixtures)
 
 
@@ -95,10 +95,17 @@ def test_a_name_that_is_not_known_is_one_line(tmp_path):
     assert "no-such-host.invalid" in line and "kafka.brokers" in line
 
 
+@pytest.fixture(scope="module")
+def warm(kafka):
+    """A broker that was never asked for a producer's number says first that it is loading."""
+    topic = kafka.create_topic(name())
+    kafka.kcat("-P", "-t", topic, "-X", "enable.idempotence=true", stdin="first\n")
+    return kafka
+
+
 @pytest.mark.parametrize("role", ["gateway", "handler", "store", "live"])
-def test_a_missing_topic_is_one_line(kafka, tmp_path, role):
-    code, line = refusal(tmp_path, {"kafka.brokers": kafka.brokers,
-                                           "kafka.prefix": "none."}, role)
+def test_a_missing_topic_is_one_line(warm, tmp_path, role):
+    code, line = refusal(tmp_path, {"kafka.brokers": warm.brokers, "kafka.prefix": "none."}, role)
     assert code == 1
     assert '"none.' in line and "motorcade topics create" in line
 
