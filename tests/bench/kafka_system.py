@@ -135,7 +135,7 @@ def main():
     parser.add_argument("build", type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("brokers")
     parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--warm-up", type=int, default=10)
+    parser.add_argument("--warm-up", type=int, default=20)
     parser.add_argument("--rates", default="10000,25000,40000,50000,100000")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE",
                         help="a setting of the roles")
