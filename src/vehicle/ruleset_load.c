@@ -182,14 +182,18 @@ static int take_category(struct loader *loader, const struct yaml_node *node, st
     return take_rules(loader, yaml_get(node, "rules"), &loader->own[i], err);
 }
 
-static int take_categories(struct loader *loader, const struct yaml_node *node, struct error *err)
+/* The root's list of that name, if there is one. */
+static int take_each(struct loader *loader, const struct yaml_node *root, const char *name,
+                     int (*take)(struct loader *, const struct yaml_node *, struct error *),
+                     struct error *err)
 {
+    const struct yaml_node *node = yaml_get(root, name);
     if (node == NULL || yaml_is_null(node))
         return 0;
     if (yaml_kind(node) != YAML_SEQUENCE)
-        return yaml_error(node, err, "categories must be a list: their order decides");
+        return yaml_error(node, err, "%s must be a list: their order decides", name);
     for (size_t i = 0; i < yaml_count(node); i++)
-        if (take_category(loader, yaml_item(node, i), err) != 0)
+        if (take(loader, yaml_item(node, i), err) != 0)
             return -1;
     return 0;
 }
@@ -208,18 +212,6 @@ static int take_class(struct loader *loader, const struct yaml_node *node, struc
             return yaml_error(yaml_get(node, "name"), err, "two classes have the name \"%s\"",
                               class->name.ptr);
     loader->class_count++;
-    return 0;
-}
-
-static int take_classes(struct loader *loader, const struct yaml_node *node, struct error *err)
-{
-    if (node == NULL || yaml_is_null(node))
-        return 0;
-    if (yaml_kind(node) != YAML_SEQUENCE)
-        return yaml_error(node, err, "classes must be a list: their order decides");
-    for (size_t i = 0; i < yaml_count(node); i++)
-        if (take_class(loader, yaml_item(node, i), err) != 0)
-            return -1;
     return 0;
 }
 
@@ -247,9 +239,9 @@ static int take_root(struct loader *loader, const struct yaml_node *root, struct
         return -1;
     if (take_common_transform(loader, yaml_get(root, "transform"), err) != 0 ||
         take_rules(loader, yaml_get(root, "rules"), &loader->common, err) != 0 ||
-        take_classes(loader, yaml_get(root, "classes"), err) != 0)
+        take_each(loader, root, "classes", take_class, err) != 0)
         return -1;
-    return take_categories(loader, yaml_get(root, "categories"), err);
+    return take_each(loader, root, "categories", take_category, err);
 }
 
 static int take_text(struct loader *loader, const char *name, struct bytes text, struct error *err)
