@@ -5,12 +5,13 @@ Counts are short here; MOTORCADE_SOAK=1 (make soak) runs them in full."""
 
 import os
 import random
+import re
 import subprocess
 
 import pytest
 
-from conftest import ROOT, free_port
-from kafka_system import Balancer, System, fleet, random_moment, system  # noqa: F401 (fixtures)
+from conftest import ROOT, free_port, wait_for
+from kafka_system import INGEST, Balancer, System, fleet, random_moment, system  # noqa: F401 (fixtures)
 
 SOAK = os.environ.get("MOTORCADE_SOAK") == "1"
 KILLS = 100 if SOAK else 6
@@ -62,9 +63,30 @@ def come_and_go(system, cars, roles):
     system.check(cars)
 
 
-def test_handlers_that_come_and_go_lose_and_double_nothing(system, fleet):
+@pytest.mark.parametrize("strategy", ["range", "roundrobin", "cooperative-sticky"])
+def test_handlers_that_come_and_go_lose_and_double_nothing(system, fleet, strategy):
+    system.settings["kafka.consumer.strategy"] = strategy
     gateway, *_ = system.start("gateway", "handler", "store")
     come_and_go(system, fleet(gateway.gateway), ["handler"])
+
+
+def partitions(role, topic):
+    """Those of the topic that this process reads, by its own word."""
+    series = rf'motorcade_broker_lag_records{{group="gps",topic="{topic}",partition="(\d+)"}}'
+    return set(re.findall(series, role.get("/metrics").body.decode()))
+
+
+def test_each_topic_is_shared_out_evenly(system):
+    """To three members: one process with a thread, and one with two."""
+    first = system.role("handler", {"handler.threads": 1})
+    everything = {str(number) for number in range(6)}
+    for topic in INGEST:
+        wait_for(lambda: partitions(first, topic) == everything, f"one to have all of {topic}")  # noqa: B023
+    second = system.role("handler", {"handler.threads": 2})
+    for topic in INGEST:
+        wait_for(lambda: len(partitions(first, topic)) == 2 and  # noqa: B023
+                 partitions(second, topic) == everything - partitions(first, topic),  # noqa: B023
+                 f"{topic} to be shared out")
 
 
 @pytest.mark.skipif(not SOAK, reason="minutes: the server that stands in for MongoDB is slow")

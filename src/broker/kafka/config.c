@@ -205,9 +205,11 @@ static const struct setting settings[] = {
     {.name = "consumer.strategy",
      .type = SETTING_CHOICE,
      .offset = AT(consumer.strategy),
-     .default_text = "cooperative-sticky",
+     .default_text = "range",
      .choices = kafka_strategies,
-     .help = "How a group divides its partitions; all members of a group need the same."},
+     .help = "How a group divides its partitions; all members of a group need the same. range and "
+             "roundrobin share out each topic evenly, cooperative-sticky only the number of "
+             "partitions, but members that keep theirs go on while it changes."},
     {.name = "consumer.group_instance_id",
      .type = SETTING_STRING,
      .offset = AT(consumer.group_instance_id),

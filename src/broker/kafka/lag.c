@@ -50,29 +50,41 @@ int64_t kafka_lag(struct consumer *base, int topic, int partition)
 
 /* ---- for other threads ---- */
 
-int64_t kafka_committed_here(struct kafka *kafka, const char *group, int topic, int partition)
+/* Who of this process reads the partition for the group, with the list's lock held. */
+static struct kafka_consumer *owner_of(struct kafka *kafka, const char *group, int topic,
+                                       int partition)
 {
-    int64_t committed = -1;
-    pthread_mutex_lock(&kafka->consumers_lock);
     for (struct list *node = kafka->consumers.next; node != &kafka->consumers; node = node->next) {
         struct kafka_consumer *consumer = list_item(node, struct kafka_consumer, node);
         const struct cursor *cursor =
             consumer->is_open ? kafka_cursor(consumer, topic, partition) : NULL;
-        if (strcmp(consumer->group, group) == 0 && cursor != NULL && cursor->is_owned &&
-            cursor->committed > committed)
-            committed = cursor->committed;
+        if (cursor != NULL && cursor->is_owned && strcmp(consumer->group, group) == 0)
+            return consumer;
     }
+    return NULL;
+}
+
+int64_t kafka_committed_here(struct kafka *kafka, const char *group, int topic, int partition)
+{
+    pthread_mutex_lock(&kafka->consumers_lock);
+    const struct kafka_consumer *owner = owner_of(kafka, group, topic, partition);
+    int64_t committed = owner == NULL ? -1 : kafka_cursor(owner, topic, partition)->committed;
     pthread_mutex_unlock(&kafka->consumers_lock);
     return committed;
 }
 
+/* Only whoever reads a partition knows how far its group is: others don't show it. */
 static void set_lag(struct kafka_consumer *consumer, const struct topic_cursors *topic,
                     int partition)
 {
     const struct cursor *cursor = &topic->cursors[partition];
+    const struct kafka_consumer *owner =
+        owner_of(consumer->kafka, consumer->group, topic->topic, partition);
     char labels[320];
-    int64_t lag = 0;
-    if (cursor->is_owned)
+    int64_t lag = METRIC_ABSENT;
+    if (owner != NULL && owner != consumer)
+        return; /* another thread's */
+    if (owner != NULL)
         lag = lag_behind(cursor->committed >= 0 ? cursor->committed : cursor->next,
                          known_end(consumer, topic, partition));
     snprintf(labels, sizeof labels, "group=\"%s\",topic=\"%s\",partition=\"%d\"", consumer->group,
