@@ -136,15 +136,15 @@ class Motorcade:
     def log_text(self):
         return "\n".join(str(event) for event in self.events)
 
-    def event(self, message, module=None):
-        for event in list(self.events):
+    def event(self, message, module=None, since=0):
+        for event in self.events[since:]:
             if event.get("message") == message and module in (None, event.get("module")):
                 return event
         return None
 
-    def wait_event(self, message, module=None):
+    def wait_event(self, message, module=None, since=0):
         def seen_or_dead():
-            found = self.event(message, module)
+            found = self.event(message, module, since)
             if found is None and self.process.poll() is not None:
                 pytest.fail(f"exited with {self.process.returncode}:\n{self.log_text()}")
             return found
@@ -153,6 +153,12 @@ class Motorcade:
 
     def wait_ready(self):
         self.wait_event("ready")
+
+    def hang_up(self, answer="reloaded"):
+        """SIGHUP, and what the process says to this one."""
+        since = len(self.events)
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_event(answer, since=since)
 
     @property
     def gateway(self):

@@ -3,7 +3,6 @@
 
 import json
 import pathlib
-import signal
 
 import pytest
 
@@ -44,8 +43,7 @@ def strict(motorcade, tmp_path):
 
 def loosen(server):
     server.rules.write_text(DEFAULT_RULES, encoding="utf-8")
-    server.process.send_signal(signal.SIGHUP)
-    server.wait_event("reloaded")
+    server.hang_up()
 
 
 def test_list_and_show_beside_the_writer(motorcade):

@@ -173,12 +173,10 @@ def test_reload_of_rules(motorcade, tmp_path):
     rules.write_text(default)
     server = motorcade({"handler.rules": str(rules)})
     rules.write_text("categories: [")
-    server.process.send_signal(signal.SIGHUP)
-    server.wait_event("reload refused, what was in force stays")
+    server.hang_up("reload refused, what was in force stays")
     assert server.post(CAB).status == 200
     server.wait_count(1)
     rules.write_text(default)
-    server.process.send_signal(signal.SIGHUP)
-    server.wait_event("reloaded")
+    server.hang_up()
     assert server.post({**CAB, "seq": 2}).status == 200
     server.wait_count(2)

@@ -3,7 +3,6 @@
 
 import json
 import re
-import signal
 import subprocess
 
 import pytest
@@ -249,13 +248,12 @@ def test_a_new_file_is_picked_up_by_post_and_by_sighup(motorcade, tmp_path):
     assert refused.status == 422
     assert "30-bad.yaml:1:23:" in refused.json()["detail"]
     assert 'did you mean "range"' in refused.json()["detail"]
-    server.process.send_signal(signal.SIGHUP)
     server.wait_event("reload refused, what was in force stays")
+    server.hang_up("reload refused, what was in force stays")
     (folder / "30-bad.yaml").unlink()
     write(folder / "40-fast.yaml",
           "rules: [{id: fast, kind: range, field: speed, max: 20, category: position}]\n")
-    server.process.send_signal(signal.SIGHUP)
-    server.wait_event("reloaded")
+    server.hang_up()
     assert server.post({**POSITION, "seq": 1, "speed": 25}).status == 200
     wait_for(lambda: 'handler_rule_failures_total{rule="fast"} 1' in metrics(server),
              "the new rule to fail a packet")
