@@ -93,6 +93,16 @@ def request(address, method, path, body=None, headers=None, timeout_s=PATIENCE_S
         connection.close()
 
 
+def read_log(stream, events, raw):
+    """What is left of a process that died goes to its own lists, not to the next one's."""
+    for line in stream:
+        raw.append(line.rstrip("\n"))
+        try:
+            events.append(short_names(json.loads(line)))
+        except json.JSONDecodeError:
+            events.append({"message": line.rstrip("\n"), "raw": True})
+
+
 class Motorcade:
     """One process: `motorcade run` (or another role) with a data folder."""
 
@@ -119,19 +129,12 @@ class Motorcade:
         self.process = subprocess.Popen(
             self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, env={**os.environ, "MOTORCADE_LOG__FORMAT": "json"})
-        threading.Thread(target=self._read_log, args=(self.process,), daemon=True).start()
+        log = (self.process.stderr, self.events, self.raw)
+        threading.Thread(target=read_log, args=log, daemon=True).start()
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
         if wait:
             self.wait_ready()
         return self
-
-    def _read_log(self, process):
-        for line in process.stderr:
-            self.raw.append(line.rstrip("\n"))
-            try:
-                self.events.append(short_names(json.loads(line)))
-            except json.JSONDecodeError:
-                self.events.append({"message": line.rstrip("\n"), "raw": True})
 
     def log_text(self):
         return "\n".join(str(event) for event in self.events)
