@@ -38,7 +38,7 @@ def test_what_is_wrong_is_said_with_the_way_out(tmp_path, kafka):
     assert "KEY=VALUE" in done.stderr
 
 
-def test_a_broker_that_ends_at_once_is_reported_with_its_log(tmp_path):
+def test_a_broker_that_ends_at_once_is_reported_with_its_log(tmp_path, kafka):
     cluster = Cluster(data=tmp_path / "cluster")
     done = script("start", "--data", cluster.data, "--port", 0, "--set", "num.partitions=none")
     assert done.returncode == 1

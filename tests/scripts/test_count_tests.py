@@ -40,6 +40,10 @@ class CountTests(unittest.TestCase):
         self.assertEqual(count(GOOD, None, 0, 2)[:2], (1, "1 passed, 1 failed, 0 skipped"))
         self.assertEqual(count(None, GOOD, 1, 0)[:2], (1, "1 passed, 1 failed, 0 skipped"))
 
+    def test_what_a_terminal_showed_is_no_trouble(self):
+        shown = "<testcase name='e'><failure>\x1b[0m[ERROR]</failure></testcase>"
+        self.assertEqual(count(GOOD, shown, 0, 1)[:2], (1, "1 passed, 1 failed, 0 skipped"))
+
     def test_nothing_at_all_is_a_failure(self):
         self.assertEqual(count(None, None)[0], 1)
 
