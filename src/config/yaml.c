@@ -19,6 +19,7 @@
 #include <yaml.h>
 
 #include "base/buf.h"
+#include "base/fd.h"
 #include "base/hash.h"
 #include "base/must.h"
 #include "base/table.h"
@@ -463,20 +464,11 @@ int yaml_load_bytes(struct yaml_document **out, const char *name, struct bytes t
 
 static int read_all(int fd, const char *path, struct buf *content, struct error *err)
 {
-    enum { PIECE = 65536 };
-    while (content->len <= SIZE_MAX_BYTES) {
-        if (buf_reserve(content, PIECE) != 0)
-            return error_set(err, ERROR_MEMORY, "%s: out of memory", path);
-        ssize_t n = read(fd, content->ptr + content->len, PIECE);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_set_errno(err, ERROR_CONFIG, errno, "%s", path);
-        if (n == 0)
-            return 0;
-        content->len += (size_t)n;
-    }
-    return 0; /* yaml_load_bytes says that it is too large */
+    /* yaml_load_bytes says when it is too large */
+    if (fd_read_all(fd, SIZE_MAX_BYTES, content) == 0)
+        return 0;
+    return content->has_failed ? error_set(err, ERROR_MEMORY, "%s: out of memory", path)
+                               : error_set_errno(err, ERROR_CONFIG, errno, "%s", path);
 }
 
 int yaml_load_file(struct yaml_document **out, const char *path, struct error *err)

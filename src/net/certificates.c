@@ -15,6 +15,7 @@
 #include "base/bell.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "codec/certificate.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
@@ -42,24 +43,8 @@ static const char *problem_of(enum certificate_result result)
     return "";
 }
 
-/* 0 or an error's number. One allocation, so that a key that stands in the file
- * leaves no copies behind. */
-static int read_all(int fd, size_t size, struct buf *out)
-{
-    if (buf_reserve(out, size + 1) != 0)
-        return ENOMEM;
-    while (out->len <= size) {
-        ssize_t got = read(fd, out->ptr + out->len, size + 1 - out->len);
-        if (got < 0)
-            return errno;
-        if (got == 0)
-            break;
-        out->len += (size_t)got;
-    }
-    return 0;
-}
-
-/* Not a pipe or a device: those would wait. */
+/* 0 or an error's number. Not a pipe or a device: those would wait. Room once for all,
+ * so that a key that stands in the file leaves no copies behind. */
 static int read_file(const char *path, struct buf *out)
 {
     struct stat file;
@@ -71,8 +56,12 @@ static int read_file(const char *path, struct buf *out)
         code = errno;
     else if (!S_ISREG(file.st_mode))
         code = EINVAL;
+    else if (file.st_size > CERTIFICATE_PEM_MAX)
+        code = EFBIG;
+    else if (buf_reserve(out, (size_t)file.st_size + 1) != 0)
+        code = ENOMEM;
     else
-        code = file.st_size > CERTIFICATE_PEM_MAX ? EFBIG : read_all(fd, (size_t)file.st_size, out);
+        code = fd_read_all(fd, (size_t)file.st_size, out) != 0 ? errno : 0;
     close(fd);
     return code;
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/hash.h"
 #include "vehicle/rule/files.h"
 #include "vehicle/ruleset_private.h"
@@ -267,19 +268,12 @@ static int read_file(const char *path, struct buf *out, struct error *err)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return error_set_errno(err, ERROR_CONFIG, errno, "can't open the ruleset %s", path);
-    ssize_t got = 1;
-    while (got > 0 && out->len <= RULESET_TEXT_MAX) {
-        if (buf_reserve(out, 65536) != 0)
-            break;
-        got = read(fd, out->ptr + out->len, 65536);
-        if (got > 0)
-            out->len += (size_t)got;
-    }
+    int result = fd_read_all(fd, RULESET_TEXT_MAX, out);
     int number = errno;
     close(fd);
     if (out->has_failed)
         return no_memory(err);
-    if (got < 0)
+    if (result != 0)
         return error_set_errno(err, ERROR_CONFIG, number, "can't read the ruleset %s", path);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -70,11 +71,60 @@ static void test_errno_says_why_not(void **state)
     close(ends[1]);
 }
 
+static void test_all_is_read_or_one_piece_too_much(void **state)
+{
+    (void)state;
+    for (size_t enough = 0; enough <= MANY; enough += MANY / 2) {
+        FILE *file = tmpfile();
+        assert_non_null(file);
+        for (size_t i = 0; i < MANY; i++)
+            fputc(byte_at(i), file);
+        rewind(file);
+        struct buf all;
+        buf_init(&all, 0);
+        assert_int_equal(fd_read_all(fileno(file), enough, &all), 0);
+        assert_true(enough == MANY ? all.len == MANY : all.len > enough);
+        for (size_t i = 0; i < all.len; i++)
+            assert_int_equal((unsigned char)all.ptr[i], byte_at(i));
+        buf_deinit(&all);
+        fclose(file);
+    }
+}
+
+static void test_reading_stays_in_the_room_that_there_is(void **state)
+{
+    (void)state;
+    int ends[2];
+    struct buf some;
+    buf_init(&some, 0);
+    assert_int_equal(buf_reserve(&some, 4), 0);
+    const char *before = some.ptr;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fd_write_all(ends[1], bytes_of("abc", 3)), 0);
+    close(ends[1]);
+    assert_int_equal(fd_read_all(ends[0], 3, &some), 0);
+    assert_int_equal(some.len, 3);
+    assert_ptr_equal(some.ptr, before);
+    close(ends[0]);
+    assert_int_equal(fd_read_all(ends[0], 3, &some), -1);
+    assert_int_equal(errno, EBADF);
+    buf_deinit(&some);
+    buf_init(&some, 8); /* may not grow */
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fd_read_all(ends[0], 3, &some), -1);
+    assert_int_equal(errno, ENOMEM);
+    assert_true(some.has_failed);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_more_than_a_pipe_holds_is_written_whole),
         cmocka_unit_test(test_errno_says_why_not),
+        cmocka_unit_test(test_all_is_read_or_one_piece_too_much),
+        cmocka_unit_test(test_reading_stays_in_the_room_that_there_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
