@@ -16,7 +16,6 @@
 enum {
     SPARE_CLIENTS = 4, /* beside the writers: readers, tools */
     /* error_codes.yml */
-    UNAUTHORIZED = 13,
     LOCK_TIMEOUT = 24,
     WRITE_CONFLICT = 112,
 };
@@ -104,20 +103,25 @@ int mongodb_config_check(const struct mongodb_config *config, struct error *err)
     return 0;
 }
 
-/* NULL with an error. */
+/* The URI's options that name files, and for what. */
+static const struct {
+    const char *option, *use;
+} tls_files[] = {{"tlsCAFile", "mongodb ca"}, {"tlsCertificateKeyFile", "mongodb client"}};
+enum { TLS_FILES = sizeof tls_files / sizeof tls_files[0] };
+
 /* The library would tell of these in its log only, at each attempt to connect. */
 static int check_files(const mongoc_uri_t *uri, struct error *err)
 {
-    static const char *const options[] = {"tlsCAFile", "tlsCertificateKeyFile"};
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-        const char *path = mongoc_uri_get_option_as_utf8(uri, options[i], NULL);
+    for (size_t i = 0; i < TLS_FILES; i++) {
+        const char *path = mongoc_uri_get_option_as_utf8(uri, tls_files[i].option, NULL);
         if (path != NULL && access(path, R_OK) != 0)
             return error_set_errno(err, ERROR_CONFIG, errno, "sink.mongodb.uri: %s: %.200s",
-                                   options[i], path);
+                                   tls_files[i].option, path);
     }
     return 0;
 }
 
+/* NULL with an error. */
 static mongoc_uri_t *make_uri(const struct mongodb_config *config, struct error *err)
 {
     bson_error_t cause;
@@ -138,17 +142,13 @@ void mongodb_config_files(const struct mongodb_config *config,
                           void (*fn)(void *context, const char *use, const char *path),
                           void *context)
 {
-    static const struct {
-        const char *option, *use;
-    } files[] = {{MONGOC_URI_TLSCAFILE, "mongodb ca"},
-                 {MONGOC_URI_TLSCERTIFICATEKEYFILE, "mongodb client"}};
     mongoc_uri_t *uri = make_uri(config, NULL);
     if (uri == NULL) /* who connects says why */
         return;
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        const char *path = mongoc_uri_get_option_as_utf8(uri, files[i].option, "");
+    for (size_t i = 0; i < TLS_FILES; i++) {
+        const char *path = mongoc_uri_get_option_as_utf8(uri, tls_files[i].option, "");
         if (path[0] != '\0')
-            fn(context, files[i].use, path);
+            fn(context, tls_files[i].use, path);
     }
     mongoc_uri_destroy(uri);
 }
@@ -324,7 +324,7 @@ static const char *hint_of(const bson_error_t *cause)
         return selection_hint(cause->message);
     if (cause->domain == MONGOC_ERROR_CLIENT && cause->code == MONGOC_ERROR_CLIENT_AUTHENTICATE)
         return " (look at user, password and authSource in sink.mongodb.uri)";
-    if (cause->domain != MONGOC_ERROR_SERVER || cause->code != UNAUTHORIZED)
+    if (cause->domain != MONGOC_ERROR_SERVER || cause->code != SERVER_UNAUTHORIZED)
         return "";
     return strstr(cause->message, "requires authentication") != NULL
                ? " (give user and password in sink.mongodb.uri: mongodb://user:password@host/)"

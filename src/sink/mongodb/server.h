@@ -29,6 +29,8 @@ void server_push(struct server *server, mongoc_client_t *client);
 int server_client_new(mongoc_client_t **out, const struct mongodb_config *config,
                       int64_t timeout_ns, struct error *err);
 
+enum { SERVER_UNAUTHORIZED = 13 }; /* a code of error_codes.yml */
+
 enum server_fault {
     FAULT_DUPLICATE, /* the _id is there */
     FAULT_DOCUMENT,  /* this document will never be taken */

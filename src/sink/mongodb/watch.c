@@ -12,7 +12,6 @@
 enum {
     COLLECTIONS_WATCHED = 64, /* each is a question and four series */
     SHARDS_MAX = 1024,
-    UNAUTHORIZED = 13,
 };
 static const int64_t timeout_ns = 3 * NS_PER_S;
 
@@ -44,7 +43,7 @@ static bool is_answer(const bson_error_t *cause)
 
 static void tell_denial(struct watch *watch, const char *command, const bson_error_t *cause)
 {
-    if (!is_answer(cause) || cause->code != UNAUTHORIZED || watch->is_denial_told)
+    if (!is_answer(cause) || cause->code != SERVER_UNAUTHORIZED || watch->is_denial_told)
         return;
     watch->is_denial_told = true;
     log_event(LOG_WARN, "store",
